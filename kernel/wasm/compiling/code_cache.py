@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 import wasmtime
 
@@ -78,26 +79,27 @@ class CodeCache:
         with self._entry(key) as entry:
             if entry is None:
                 return None
-            try:
-                # What has been checked, also if another process has replaced it by now.
-                return compiler.load_file(f"/proc/self/fd/{entry.fileno()}")
-            except wasmtime.WasmtimeError:
-                return None  # compiled for another processor
+            return _mapped(compiler, entry)
 
     def read(self, key: str) -> bytes | None:
         """Return the compiled code of that name as it was given to `keep`, or None if there is none."""
         with self._entry(key) as entry:
             return None if entry is None else entry.read()
 
-    def keep(self, key: str, compiled: Iterable[Buffer]) -> None:
-        """Keep compiled code, given in pieces. A full or read-only disk costs us the entry, not the program."""
+    def keep(self, key: str, compiled: Iterable[Buffer], compiler: Compiler | None = None) -> wasmtime.Module | None:
+        """Keep compiled code, given in pieces; return it as `load` does, if it is given the `compiler`. A full or
+        read-only disk costs us the entry, not the program: then there is nothing to return."""
         if self._folder is None:
-            return
-        path = self._folder / (key + _CODE)
+            return None
+        path, module = self._folder / (key + _CODE), None
         with contextlib.suppress(OSError):
-            digest = _write(path, compiled)
-            _write(path.with_suffix(_DIGEST), (digest.encode(),))
+            with _written(path, compiled) as (file, digest):
+                # As it has been written just now: to read it again for its hash would tell nothing of the disk.
+                module = None if compiler is None else _mapped(compiler, file)
+            with _written(path.with_suffix(_DIGEST), (digest.encode(),)):
+                pass
             self._make_room(self._folder)
+        return module
 
     @contextlib.contextmanager
     def alone(self, key: str, waits: Callable[[], object]) -> Iterator[None]:
@@ -202,18 +204,29 @@ def _make_folder(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def _write(path: Path, pieces: Iterable[Buffer]) -> str:
-    """Write a file whole or not at all, and return its hash. Raises OSError."""
+def _mapped(compiler: Compiler, file: BinaryIO) -> wasmtime.Module | None:
+    """Return compiled code as it is in an open file, also if another process has replaced that by now; None: it was
+    compiled for another processor."""
+    try:
+        return compiler.load_file(f"/proc/self/fd/{file.fileno()}")
+    except wasmtime.WasmtimeError:
+        return None
+
+
+@contextlib.contextmanager
+def _written(path: Path, pieces: Iterable[Buffer]) -> Iterator[tuple[BinaryIO, str]]:
+    """Write a file whole or not at all; yield it, open, and its hash. Raises OSError."""
     _make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
     hashed = hashlib.sha256()
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with os.fdopen(handle, "wb") as file:
+        try:
             for piece in pieces:
                 hashed.update(piece)
                 file.write(piece)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-    return hashed.hexdigest()
+            file.flush()
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        yield file, hashed.hexdigest()
