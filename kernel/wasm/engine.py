@@ -118,6 +118,8 @@ class Engine:
         without a cache.
         """
         self.replayable = replayable
+        self.keeps_code = cache_dir is not None
+        """Whether what is compiled is kept for later."""
         self._quick_first = quick_first and not replayable
         self._modules = CoreModules(cache_dir)
         self._compiler = Compiler("fuel" if replayable else "epoch")
