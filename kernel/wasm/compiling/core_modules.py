@@ -165,7 +165,8 @@ class _Progress:
 
 def _in_two_lanes(make: Callable[[int], None], numbers: list[int]) -> None:
     """Call `make` with each number, two at a time: while a child hands over what it has compiled, or begins, the cores
-    have the other one. If some raise, no more are begun, and what the first of them has raised is raised here.
+    have the other one. If some raise, no more are begun, and what the first of them has raised is raised here: it was
+    begun before the others that have, so it is the same one each time.
     """
     waiting, raised = deque(numbers), dict[int, BaseException]()
 
@@ -188,4 +189,4 @@ def _in_two_lanes(make: Callable[[int], None], numbers: list[int]) -> None:
     if len(numbers) > 1:
         other.join()
     if raised:
-        raise raised[min(raised)]
+        raise raised[min(raised, key=numbers.index)]
