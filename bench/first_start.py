@@ -55,7 +55,7 @@ class _Taken(NamedTuple):
 
     @property
     def path(self) -> float:
-        """The longest path on two cores."""
+        """The longest path on two cores, or less: that two modules are compiled at a time is not taken into account."""
         return self.processor - self.shared * (1 - 1 / _CORES)
 
 

@@ -29,7 +29,7 @@ from kernel.wasm.canonical.wit import INTERFACES, Interface
 from kernel.wasm.code import Code, Running
 from kernel.wasm.compiling import capi
 from kernel.wasm.compiling.compiler import Compiler, Mode
-from kernel.wasm.compiling.core_modules import CoreModules
+from kernel.wasm.compiling.core_modules import Core, CoreModules
 from kernel.wasm.compiling.optimiser import Optimiser
 from kernel.wasm.fiber import Fiber
 from kernel.wasm.host import HostFunction, define_all, host_functions
@@ -124,6 +124,8 @@ class Engine:
         `GuestConfig.blocks`. A component that is linked of several core modules notes none.
         """
         self.replayable = replayable
+        self.keeps_code = cache_dir is not None
+        """Whether what is compiled is kept for later."""
         self._quick_first = quick_first and not replayable
         self._notes_blocks = notes_blocks and replayable
         self._modules = CoreModules(cache_dir)
@@ -167,7 +169,7 @@ class Engine:
                 raise
             return self._load_component(wasm, tell)
         uses_wasi = bool(wasi)
-        (module,) = self._modules.compiled(self._compiler, [core], tell)
+        (module,) = self._modules.compiled(self._compiler, [Core(core)], tell)
         _check_exports(module)
         with self._lock:
             linked = self._linked_for(interface, uses_wasi)
@@ -225,7 +227,8 @@ class Engine:
         plan = plan_untrusted(wasm)
         interface = check_imports(plan)
         compiler = self._component_compiler("fuel mapped" if self.replayable else "epoch mapped")
-        is_quick = self._quick_first and self._modules.quick_pays(compiler, plan.modules)
+        cores = [Core(code) for code in plan.modules]
+        is_quick = self._quick_first and self._modules.quick_pays(compiler, cores)
         if is_quick:
             compiler = self._component_compiler("epoch mapped quick")
         adapted, functions = component_functions(plan, self._running)
@@ -236,7 +239,7 @@ class Engine:
         define_all(host, functions, lambda function: True)
         linked_adapter = _LinkedModule(host, adapter)
         capi.linker_delete(host)
-        modules = self._modules.compiled(compiler, plan.modules, tell)
+        modules = self._modules.compiled(compiler, cores, tell)
         return FiberProgram(
             Code(
                 engine=engine,
@@ -258,7 +261,7 @@ class Engine:
 
     def _compiled(self, compiler: Compiler, code: bytes) -> wasmtime.Module:
         """Return a compiled module of ours."""
-        return self._modules.compiled(compiler, [code], _tell_nobody)[0]
+        return self._modules.compiled(compiler, [Core(code)], _tell_nobody)[0]
 
     def _tick(self) -> None:
         self._engine.increment_epoch()

@@ -41,6 +41,7 @@ from nectar_node.control.uploads import FileUploads
 from nectar_node.control.watching import Watching
 from nectar_node.control.web import Web
 from nectar_node.core.core import NodeCore
+from nectar_node.packages.manifest import Package
 from nectar_node.system.terminal import FAILED, OFFLINE, TIMED_OUT
 from net.contract.events import Probed, ProbeEnded
 
@@ -81,10 +82,11 @@ class Control:
         ready: trio.Event,
         note: Callable[[str, Exception], None],
         snapshots: SnapshotMaker | None = None,
+        asked: Callable[[Package], object] = lambda package: None,
     ) -> None:
         """`folder` is the node's; `status` returns what the driver adds to the status; `turn` lets the node run after
         it was told something; `ready` is set when the node has started its packages; `note` logs a failure of our own
-        code; `snapshots` makes snapshots, if the node can.
+        code; `snapshots` makes snapshots, if the node can; `asked` is told of a package that somebody is asked about.
         """
         self._note = note
         self.stop = trio.Event()
@@ -96,7 +98,7 @@ class Control:
         self._ready = ready
         self.uploads = FileUploads(core, folder / "uploads", turn)
         self._transfers = Transfers(core, self.uploads, turn)
-        packages = Packages(core, folder, self.uploads, turn, self._kept)
+        packages = Packages(core, folder, self.uploads, turn, self._kept, asked)
         processes = Processes(core, turn, self._kept)
         self._commands: dict[str, Callable[[Client, Fields], Awaitable[dict[str, object]]]] = {
             "status": self._on_status,

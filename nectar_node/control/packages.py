@@ -62,11 +62,13 @@ class Packages:
         uploads: FileUploads,
         turn: Callable[[], None],
         kept: Callable[[], Awaitable[None]],
+        asked: Callable[[Package], object],
     ) -> None:
         """`folder` is the node's; `turn` lets the node run after it was told something; `kept` returns when what has
-        changed is durable.
+        changed is durable; `asked` is told of a package that somebody is asked about.
         """
         self._core = core
+        self._asked = asked
         self._folder = folder
         self._uploads = uploads
         self._turn = turn
@@ -111,6 +113,7 @@ class Packages:
 
     def question(self, wanted: Package, reviewed: Reviewed) -> dict[str, object]:
         """Return what a review asks, and what the package is and asks for, as JSON."""
+        self._asked(wanted)
         our = self._core.our
         asked = {each for entry in wanted.entries for each in requested_capabilities(entry, our)}
         return question_row(wanted, reviewed.question, our) | {

@@ -14,12 +14,53 @@ import trio
 from kernel.contract.guest import Program
 from nectar_node.contract.actions import BadCode
 from nectar_node.driver.program_code import Source
+from nectar_node.packages.manifest import Package
 from nectar_node.storage.operations import Location
 
 THREADS = 40
 """Programs that are read or compiled at the same time."""
 THREADS_OF_PACKAGE = 2
 """Programs of one package that are read or compiled at the same time."""
+
+
+AHEAD = 16
+"""Programs that wait to be compiled ahead."""
+
+
+class Ahead:
+    """Compiles the programs of packages that a person is asked about, one at a time: who reads what a package asks for
+    needs longer than that, and then it starts at once. Nothing of them runs before the answer.
+    """
+
+    def __init__(
+        self,
+        compile: Callable[[Location], object],
+        start_soon: Callable[..., object],
+        note: Callable[[str, Exception], None],
+    ) -> None:
+        """`compile` blocks, on whatever thread calls it; `start_soon` begins a task, as a nursery does; `note` logs a
+        failure of our own code."""
+        self._compile = compile
+        self._start_soon = start_soon
+        self._note = note
+        self._waiting = set[Location]()
+        self._line = trio.Semaphore(1)
+
+    def begin(self, package: Package) -> None:
+        """Compile the programs of a package, if there are not too many that wait."""
+        for place in sorted({package.code(entry) for entry in package.entries}):
+            if place not in self._waiting and len(self._waiting) < AHEAD:
+                self._waiting.add(place)
+                self._start_soon(self._one, place)
+
+    async def _one(self, place: Location) -> None:
+        async with self._line:
+            try:
+                await trio.to_thread.run_sync(self._compile, place, abandon_on_cancel=True)
+            except Exception as error:
+                self._note("to compile a program ahead", error)
+            finally:
+                self._waiting.discard(place)
 
 
 class Loader:

@@ -68,7 +68,7 @@ from nectar_node.driver.allocator import (
     watch_memory,
 )
 from nectar_node.driver.backup_runs import BackupRuns
-from nectar_node.driver.code_loading import Loader
+from nectar_node.driver.code_loading import Ahead, Loader
 from nectar_node.driver.disk_threads import Lanes
 from nectar_node.driver.http_client import HttpClientDriver
 from nectar_node.driver.listening import listen, open_to_all
@@ -79,12 +79,13 @@ from nectar_node.driver.membership import (
 from nectar_node.driver.node_log import NodeLog
 from nectar_node.driver.node_trace import NodeTrace
 from nectar_node.driver.prepared_node import PreparedNode, make_core, prepare
-from nectar_node.driver.program_code import load_program
+from nectar_node.driver.program_code import LARGE_BYTES, compile_ahead, load_program
 from nectar_node.driver.recordings.node_recording import KeepingCompiler, keep_handing_over
 from nectar_node.driver.snapshots import NodeSnapshots, forget_snapshot
 from nectar_node.packages.boot import Boot
+from nectar_node.packages.manifest import Package
 from nectar_node.storage.disk import perform
-from nectar_node.storage.operations import Job, Outcome, StopJob
+from nectar_node.storage.operations import Job, Location, Outcome, StopJob
 from nectar_node.system.process import SORRY
 from net.base.limits import FAREWELL_SECONDS
 from net.contract.events import Close, Dial, FailureReason, Hold, Probed, Unforeseen, Writable
@@ -224,7 +225,9 @@ class Node:
             await self._telemetry.listen()
         socket = server.bind(config.folder.control)
         path, note = config.folder.path, self._log.note
-        commands = control.Control(self._core, path, self._status, self._turn, self._ready, note, self._snapshots)
+        commands = control.Control(
+            self._core, path, self._status, self._turn, self._ready, note, self._snapshots, self._compile_ahead()
+        )
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -463,6 +466,18 @@ class Node:
         """Return what puts into the log what is compiled and how far that is; it is called on other threads."""
         token = trio.lowlevel.current_trio_token()
         return lambda text: token.run_sync_soon(lambda: self._log.add(LogLine(log.COMPILER, 0, text)))
+
+    def _compile_ahead(self) -> Callable[[Package], object]:
+        """Return what has a package compiled that somebody is asked about, if the engine keeps that."""
+        engine = self._prepared.engine
+        if self._recording is not None or not engine.keeps_code:
+            return lambda package: None
+
+        def compile(place: Location) -> None:
+            if compile_ahead(engine, perform, place) >= LARGE_BYTES:
+                give_back()
+
+        return Ahead(compile, lambda *task: self._nursery.start_soon(*task), self._log.note).begin
 
     def _turn(self, polls: int = POLLS_PER_TURN) -> None:
         """Let the core run; a failure in there may leave anything half done."""

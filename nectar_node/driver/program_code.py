@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -78,6 +79,21 @@ def _load(
         if isinstance(source, Location):
             _keep_debug_file(perform, source, Location(kept, (program.digest,)))
     return program, len(code)
+
+
+def compile_ahead(compiler: ProgramCompiler, perform: Callable[[Operation], Outcome], source: Location) -> int:
+    """Have large code compiled that may be started soon, for a compiler that keeps what it has compiled; return how
+    many bytes the code has, 0 if there is none.
+
+    Whoever starts it learns what is wrong with it: this tells nobody.
+    """
+    code = perform(ReadAt(source, 0, MAX_MODULE_BYTES + 1))
+    if not isinstance(code, (bytes, bytearray)):
+        return 0
+    if LARGE_BYTES <= len(code) <= MAX_MODULE_BYTES:
+        with suppress(BadModule):
+            compiler.load(bytes(code))
+    return len(code)
 
 
 def kept_debug_file(perform: Callable[[Operation], Outcome], kept: str, digest: str) -> bytes | None:

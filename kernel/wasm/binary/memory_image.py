@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from kernel.contract.errors import BadModule
 from kernel.contract.message import Buffer
@@ -46,7 +47,8 @@ _PROBE_BYTES = 64
 """Of the placeholder: they occur nowhere by chance, nor by will, since they are made of a hash of all the rest."""
 
 
-class SplitModule(NamedTuple):
+@dataclass(frozen=True)
+class SplitModule:
     """A core module, as what it shares with others and what it does not."""
 
     before: bytes
@@ -56,9 +58,13 @@ class SplitModule(NamedTuple):
     """Segments of `shared`."""
     digest: bytes
     """A hash of all that is in `shared`."""
-    placeholder: bytes
     image: bytes | bytearray
-    """What the memory begins with; as many bytes as the placeholder."""
+    """What the memory begins with."""
+
+    @cached_property
+    def placeholder(self) -> bytes:
+        """As many bytes as the image; made when they are asked for, since it takes longer than all else here."""
+        return _placeholder(self.digest, len(self.image))
 
     @property
     def shared(self) -> bytes:
@@ -126,7 +132,7 @@ def _split(module: bytes) -> SplitModule | None:
     hashed.update(before)
     hashed.update(after)
     digest = hashed.digest()
-    return SplitModule(before, after, segments, digest, _placeholder(digest, size), image)
+    return SplitModule(before, after, segments, digest, image)
 
 
 def _imports_memory(module: bytes, sections: dict[int, tuple[int, int]]) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import stat
 import tempfile
@@ -20,8 +19,10 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 import wasmtime
+from blake3 import blake3
 
 from kernel.contract.message import Buffer
 from kernel.wasm.compiling.compiler import Compiler
@@ -29,10 +30,13 @@ from kernel.wasm.compiling.compiler import Compiler
 MAX_BYTES = 2 << 30
 """Bytes of all entries. The first Python guest's are ninety million and each further one's are thirteen; those of
 JavaScript guests are eighty and forty."""
-_FORMAT = 2
+_FORMAT = 3
 """Grows when entries or the configuration change."""
-_CODE, _DIGEST = ".code", ".sha256"
-"""How the names of an entry's two files end."""
+_CODE, _DIGEST = ".code", ".blake3"
+"""How the names of an entry's two files end. BLAKE3, since each start hashes all that it maps: that takes a fifth of
+SHA-256's time, even where the processor has instructions for the latter."""
+_STEP_BYTES = 1 << 20
+"""Bytes that are hashed before more are read."""
 LOCK_SECONDS = 180.0
 """For how long somebody else who makes an entry is waited for: longer than any takes on a busy machine. A process that
 is stopped, as a laptop's is whose lid is closed, holds its lock without end."""
@@ -58,9 +62,7 @@ class CodeCache:
     def key(compiler: Compiler, code: bytes) -> str:
         """Return the name of what a core module compiles to; another compiler or configuration has another one."""
         identity = f"{_FORMAT} wasmtime {version('wasmtime')} {compiler.mode}"
-        digest = hashlib.sha256(identity.encode() + b"\0")
-        digest.update(code)
-        return digest.hexdigest()
+        return blake3(identity.encode() + b"\0").update(code).hexdigest()
 
     def has(self, key: str) -> bool:
         """Return whether there is compiled code of that name; whether it is whole is seen when it is loaded."""
@@ -78,26 +80,27 @@ class CodeCache:
         with self._entry(key) as entry:
             if entry is None:
                 return None
-            try:
-                # What has been checked, also if another process has replaced it by now.
-                return compiler.load_file(f"/proc/self/fd/{entry.fileno()}")
-            except wasmtime.WasmtimeError:
-                return None  # compiled for another processor
+            return _mapped(compiler, entry)
 
     def read(self, key: str) -> bytes | None:
         """Return the compiled code of that name as it was given to `keep`, or None if there is none."""
         with self._entry(key) as entry:
             return None if entry is None else entry.read()
 
-    def keep(self, key: str, compiled: Iterable[Buffer]) -> None:
-        """Keep compiled code, given in pieces. A full or read-only disk costs us the entry, not the program."""
+    def keep(self, key: str, compiled: Iterable[Buffer], compiler: Compiler | None = None) -> wasmtime.Module | None:
+        """Keep compiled code, given in pieces; return it as `load` does, if it is given the `compiler`. A full or
+        read-only disk costs us the entry, not the program: then there is nothing to return."""
         if self._folder is None:
-            return
-        path = self._folder / (key + _CODE)
+            return None
+        path, module = self._folder / (key + _CODE), None
         with contextlib.suppress(OSError):
-            digest = _write(path, compiled)
-            _write(path.with_suffix(_DIGEST), (digest.encode(),))
+            with _written(path, compiled) as (file, digest):
+                # As it has been written just now: to read it again for its hash would tell nothing of the disk.
+                module = None if compiler is None else _mapped(compiler, file)
+            with _written(path.with_suffix(_DIGEST), (digest.encode(),)):
+                pass
             self._make_room(self._folder)
+        return module
 
     @contextlib.contextmanager
     def alone(self, key: str, waits: Callable[[], object]) -> Iterator[None]:
@@ -161,9 +164,11 @@ def _is_ours(file: BufferedReader) -> bool:
 
 def _is_whole(file: BufferedReader, digest: Path) -> bool:
     """Return whether the file's hash is what the other file says, and go back to its beginning. Raises OSError."""
-    whole = hashlib.file_digest(file, "sha256").hexdigest().encode() == digest.read_bytes()
+    hashed, step = blake3(), memoryview(bytearray(_STEP_BYTES))
+    while count := file.readinto(step):
+        hashed.update(step[:count])
     file.seek(0)
-    return whole
+    return hashed.hexdigest().encode() == digest.read_bytes()
 
 
 def _locked(path: Path, waits: Callable[[], object]) -> int:
@@ -202,18 +207,29 @@ def _make_folder(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def _write(path: Path, pieces: Iterable[Buffer]) -> str:
-    """Write a file whole or not at all, and return its hash. Raises OSError."""
+def _mapped(compiler: Compiler, file: BinaryIO) -> wasmtime.Module | None:
+    """Return compiled code as it is in an open file, also if another process has replaced that by now; None: it was
+    compiled for another processor."""
+    try:
+        return compiler.load_file(f"/proc/self/fd/{file.fileno()}")
+    except wasmtime.WasmtimeError:
+        return None
+
+
+@contextlib.contextmanager
+def _written(path: Path, pieces: Iterable[Buffer]) -> Iterator[tuple[BinaryIO, str]]:
+    """Write a file whole or not at all; yield it, open, and its hash. Raises OSError."""
     _make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent)
-    hashed = hashlib.sha256()
-    try:
-        with os.fdopen(handle, "wb") as file:
+    hashed = blake3()
+    with os.fdopen(handle, "wb") as file:
+        try:
             for piece in pieces:
                 hashed.update(piece)
                 file.write(piece)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-    return hashed.hexdigest()
+            file.flush()
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+        yield file, hashed.hexdigest()

@@ -100,34 +100,40 @@ def configuration(mode: Mode) -> wasmtime.Config:
 
 
 class CompileBudget:
-    """What is left of the processor time that one program may take to compile, all its core modules together."""
+    """What is left of the processor time that one program may take to compile, all its core modules together.
+
+    Two of them may be compiled at a time, and each may take what was left when it began; a program that takes more
+    than there is in all is refused all the same, when the second one is through. Thread-safe.
+    """
 
     def __init__(self, idle: bool = False) -> None:
         """`idle`: nobody waits, so it takes only time that nothing else on the machine wants."""
         self.seconds: float = limits.MAX_COMPILE_SECONDS
         self.idle = idle
         self.is_cancelled = False
-        self._child: subprocess.Popen[bytes] | None = None
+        self._children: list[subprocess.Popen[bytes]] = []
         self._lock = threading.Lock()
 
     def began(self, child: subprocess.Popen[bytes]) -> None:
-        """Note the child that spends it."""
+        """Note a child that spends it."""
         with self._lock:
-            self._child = child
+            self._children.append(child)
             if self.is_cancelled:
                 child.kill()
 
     def cancel(self) -> None:
-        """End the child, and each later one at once; may be called from any thread."""
+        """End the children, and each later one at once; may be called from any thread."""
         with self._lock:
             self.is_cancelled = True
-            if self._child is not None:
-                self._child.kill()
+            for child in self._children:
+                child.kill()  # which does nothing to one that has ended
 
     def spend(self, seconds: float) -> None:
         """Take some of it. Raises BadModule if there is none left."""
-        self.seconds -= seconds
-        if self.seconds <= 0:
+        with self._lock:
+            self.seconds -= seconds
+            is_spent = self.seconds <= 0
+        if is_spent:
             raise _too_slow()
 
 

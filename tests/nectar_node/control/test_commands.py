@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,9 @@ from net.peering.network import Network, NetworkConfig
 OUR = "our.nec"
 
 
-def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tuple[NodeCore, Control, trio.Event]:
+def make_control(
+    *, boots: bool = False, noted: list[str] | None = None, asked: Callable[[Package], object] = lambda _: None
+) -> tuple[NodeCore, Control, trio.Event]:
     """The commands of a node that runs nothing, or `boots` until the event is set."""
     network = Network(Identity(OUR, bytes(32)), StaticDirectory({}), NetworkConfig(), os.urandom, 0.0)
     ids = iter(range(1, 1 << 20))
@@ -53,7 +55,7 @@ def make_control(*, boots: bool = False, noted: list[str] | None = None) -> tupl
     if not boots:
         ready.set()
     database, _ = Database.open(":memory:")
-    return core, Control(core, Path("our"), dict, lambda: carry_out(core, database), ready, note), ready
+    return core, Control(core, Path("our"), dict, lambda: carry_out(core, database), ready, note, None, asked), ready
 
 
 def carry_out(core: NodeCore, database: Database) -> None:
@@ -344,3 +346,20 @@ async def test_the_copy_of_a_package_that_cannot_be_started_goes_though_its_clie
         waiter.set(Installed(waiter, ((ProcessId("e", "box", "local"), "it is no code"),)))
         while list(packages.iterdir()):
             await trio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("command", ["review", "review_install"])
+async def test_the_node_learns_of_a_package_as_soon_as_its_user_is_asked_about_it(tmp_path: Path, command: str) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps([{"process_name": "p", "process_wasm_path": "/p.wasm"}]))
+    (tmp_path / "metadata.json").write_text(json.dumps({"package": "asked", "publisher": "local"}))
+    (tmp_path / "p.wasm").write_bytes(b"")
+    packages = list[Package]()
+    _, control, _ = make_control(asked=packages.append)
+    line = json.dumps({"command": command, "package": str(tmp_path)}).encode()
+    answer = await control.answer_untrusted(control.connected(nobody_listens), line)
+    assert "ok" in answer, answer
+    assert [str(each.id) for each in packages] == ["asked:local"]
+
+
+async def nobody_listens(_: bytes) -> None:
+    """A client that is told nothing."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 
+from kernel.wasm.compiling.compiler import CompileBudget, Compiler
+from kernel.wasm.compiling.core_modules import CoreModules
 from kernel.wasm.engine import Engine
 from nectar_node.contract.actions import BadCode
-from nectar_node.driver.code_loading import THREADS_OF_PACKAGE, Loader
-from nectar_node.driver.program_code import LARGE_BYTES, Source, load_program
+from nectar_node.driver.code_loading import AHEAD, THREADS_OF_PACKAGE, Ahead, Loader
+from nectar_node.driver.program_code import LARGE_BYTES, Source, compile_ahead, load_program
+from nectar_node.packages.manifest import Package, read_package
 from nectar_node.storage.disk import perform
 from nectar_node.storage.operations import Location
 from tests.kernel.wasm.guests import wat
@@ -101,3 +106,56 @@ def test_the_memory_for_large_code_is_given_back_once_it_is_loaded(tmp_path: Pat
         assert not isinstance(load_program(engine, perform, str(tmp_path / "kept"), code, None, give_back), BadCode)
     assert given_back == [LARGE_BYTES]
     engine.close()
+
+
+def _asking(folder: Path, codes: list[bytes | None]) -> Package:
+    """Return a package with a process for each code; None: its file is not there."""
+    folder.mkdir()
+    entries = []
+    for number, code in enumerate(codes):
+        entries.append({"process_name": f"p{number}", "process_wasm_path": f"/{number}.wasm"})
+        if code is not None:
+            (folder / f"{number}.wasm").write_bytes(code)
+    (folder / "manifest.json").write_text(json.dumps(entries))
+    (folder / "metadata.json").write_text(json.dumps({"package": "asked", "publisher": "local"}))
+    return read_package(folder, "our.nec")
+
+
+async def test_what_somebody_is_asked_about_is_compiled_before_the_answer_and_nothing_is_said_of_what_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = wat("(nop)", extra='(data (i32.const 0) "' + "x" * LARGE_BYTES + '")')
+    package = _asking(tmp_path / "asked", [None, b"hostile" * (1 << 20), wat("(nop)"), large])
+    compiled, notes, compile_ = list[int](), list[str](), CoreModules._compile
+
+    def counting(self: CoreModules, compiler: Compiler, code: bytes, budget: CompileBudget) -> bytes:
+        compiled.append(len(code))
+        return compile_(self, compiler, code, budget)
+
+    monkeypatch.setattr(CoreModules, "_compile", counting)
+    engine = Engine(tmp_path / "cache", replayable=False)
+    async with trio.open_nursery() as nursery:
+        compile = partial(compile_ahead, engine, perform)
+        Ahead(compile, nursery.start_soon, lambda text, error: notes.append(f"{text}: {error}")).begin(package)
+    assert compiled.count(len(large)) == 1
+    assert notes == []
+    engine.close()
+    another = Engine(tmp_path / "cache", replayable=False)
+    another.load(large)
+    assert compiled.count(len(large)) == 1
+    another.close()
+
+
+async def test_however_many_packages_somebody_is_asked_about_few_programs_wait_and_one_is_compiled(
+    tmp_path: Path,
+) -> None:
+    slow = Slow()
+    async with trio.open_nursery() as nursery:
+        ahead = Ahead(slow, nursery.start_soon, lambda *_: None)
+        for number in range(2):  # the second time while the first ones wait
+            package = _asking(tmp_path / f"bomb{number}", [None] * AHEAD)
+            ahead.begin(package)
+            ahead.begin(package)
+        slow.go_on.set()
+    assert len(slow.begun) == AHEAD
+    assert len(set(slow.begun)) == AHEAD

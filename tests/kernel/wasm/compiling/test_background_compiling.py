@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -72,9 +74,9 @@ def test_whatever_becomes_of_the_cache_while_optimised_code_is_compiled_the_prog
 def test_on_a_full_disk_the_program_runs_quick_code_and_nothing_half_written_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, full = code_cache._write, threading.Event()
+    keep, full = code_cache._written, threading.Event()
 
-    def write(path: Path, pieces: Iterable[Buffer]) -> str:
+    def write(path: Path, pieces: Iterable[Buffer]) -> AbstractContextManager[tuple[BinaryIO, str]]:
         def until_full() -> Iterator[Buffer]:
             for number, piece in enumerate(pieces):
                 if full.is_set() and number == 0:
@@ -84,7 +86,7 @@ def test_on_a_full_disk_the_program_runs_quick_code_and_nothing_half_written_is_
 
         return keep(path, until_full())
 
-    monkeypatch.setattr(code_cache, "_write", write)
+    monkeypatch.setattr(code_cache, "_written", write)
     engine = Engine(tmp_path, False, quick_first=True)
     optimise = engine._optimise
 

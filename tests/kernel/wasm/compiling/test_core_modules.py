@@ -7,17 +7,20 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import wasmtime
 
+from kernel.contract.errors import BadModule
 from kernel.contract.guest import Poll
 from kernel.wasm.binary.memory_image import SplitModule
 from kernel.wasm.compiling.code_cache import CodeCache
 from kernel.wasm.compiling.compiler import CompileBudget, Compiler
-from kernel.wasm.compiling.core_modules import CoreModules
+from kernel.wasm.compiling.core_modules import Core, CoreModules
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.component_texts import INIT, trap_of, wat
 from tests.kernel.wasm.guests import poll, receiver, start
@@ -244,3 +247,27 @@ def test_who_is_stopped_while_it_makes_an_entry_keeps_nobody_waiting_for_ever(
             assert [each.name for each in tmp_path.iterdir()] == ["entry.lock"], "it is still the other one's"
         finally:
             holder.kill()
+
+
+def test_two_core_modules_of_a_program_are_compiled_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    meet, compile_ = threading.Barrier(2), CoreModules._compile
+
+    def meeting(self: CoreModules, compiler: Compiler, code: bytes, budget: CompileBudget) -> bytes:
+        meet.wait(60)
+        return compile_(self, compiler, code, budget)
+
+    monkeypatch.setattr(CoreModules, "_compile", meeting)
+    codes = [bytes(wasmtime.wat2wasm(f'(module (func (export "f{number}")))')) for number in range(4)]
+    modules = CoreModules(None).compiled(Compiler("epoch"), [Core(code) for code in codes], lambda _: None)
+    assert [[each.name for each in module.exports] for module in modules] == [[f"f{number}"] for number in range(4)]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_of_several_modules_that_are_not_valid_the_same_one_is_told_of_each_time(turn: int) -> None:
+    broken = [bytes(wasmtime.wat2wasm(f"(module (func) {pad})"))[:-1] for pad in ('(data "")', '(data "x")', "")]
+    cores = [Core(code) for code in (*broken[turn % 2 :], *broken[: turn % 2])]
+    with pytest.raises(BadModule) as raised:
+        CoreModules(None).compiled(Compiler("epoch"), cores, lambda _: None)
+    with pytest.raises(BadModule) as alone:
+        CoreModules(None).compiled(Compiler("epoch"), [Core(broken[1])], lambda _: None)
+    assert str(raised.value) == str(alone.value)  # the largest is the first that is compiled

@@ -14,7 +14,7 @@ import wasmtime
 from kernel.contract.errors import BadModule
 from kernel.wasm.compiling import capi
 from kernel.wasm.compiling.compiler import CompileBudget, Compiler, Mode, configuration
-from kernel.wasm.compiling.core_modules import CoreModules
+from kernel.wasm.compiling.core_modules import Core, CoreModules
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.compiling.test_core_modules import LARGE, interpreter
 from tests.kernel.wasm.component_texts import INIT, trap_of, wat
@@ -109,20 +109,24 @@ def test_what_is_compiled_in_the_background_gives_way_to_all_else_and_ends_when_
 
     def compile_() -> None:
         try:
-            compiler.compile_untrusted(ENDLESS, budget)
+            CoreModules(None).compiled(compiler, [Core(ENDLESS), Core(ENDLESS), Core(ENDLESS)], print, budget)
         except BadModule as error:
             refused.append(str(error))
 
     thread = threading.Thread(target=compile_)
     thread.start()
     try:
-        assert _until(lambda: children and os.sched_getscheduler(children[0]) == os.SCHED_IDLE)
+        assert _until(
+            lambda: len(children) == 2 and all(os.sched_getscheduler(each) == os.SCHED_IDLE for each in children)
+        )
     finally:
         budget.cancel()
         thread.join()
     assert len(refused) == 1
-    with pytest.raises(ProcessLookupError):
-        os.kill(children[0], 0)
+    assert len(children) == 2
+    for child in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child, 0)
     assert not compiler._refused  # it was not its fault
 
 
