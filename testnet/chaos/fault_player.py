@@ -69,9 +69,9 @@ class FaultPlayer:
                 self._failed(error)
             held.ended = self._context.now
         self._holding.clear()
-        if not self._context.gone and not self._ground.links_run():
+        if not self._context.gone and (why := self._ground.why_no_links()) is not None:
             self._context.gone = True
-            self._problem("the links between the nodes have ended, or the testnet was stopped, during the run")
+            self._problem(why)
         for name in self._context.network.names():
             if name in (REGISTRAR_NAME, *self._context.nodes):
                 self._bring_back(name)
@@ -82,7 +82,7 @@ class FaultPlayer:
         try:
             number = self._ground.apply(kind_of(step.fault), parameters(step.fault), step.until - step.at)
         except NodeError as error:
-            if not self._ground.links_run():
+            if self._ground.why_no_links() is not None:
                 raise
             self._context.report.faults.append(Held(step, self._context.now, refused=str(error)))
             return
@@ -121,7 +121,7 @@ class FaultPlayer:
         self._problem(f"{name} has not come back: {failure}")
 
     def _failed(self, error: NodeError) -> None:
-        if self._ground.links_run():  # otherwise `clear` gives the reason
+        if self._ground.why_no_links() is None:  # otherwise `clear` gives the reason
             self._problem(str(error))
 
     def _problem(self, sentence: str) -> None:

@@ -10,15 +10,15 @@ from typing import Any, Protocol
 from nectar_node.base.folder import is_paused
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.real.inboxes import PARTIAL, inbox, look_at_received, partial_files
-from testnet.real.links.client import LinksProcess, Row
+from testnet.real.links.client import LINKS_ENDED, LinksProcess, Row
 from testnet.real.nodes.processes import NodeProcesses
 
 
 class ChaosGround(Protocol):
     """A testnet, on this machine or on several. All methods raise NodeError."""
 
-    def links_run(self) -> bool:
-        """Whether there are links that faults can be on."""
+    def why_no_links(self) -> str | None:
+        """Return why there are no links that faults can be on; None: there are."""
 
     def apply(self, kind: str, parameters: dict[str, Any], seconds: float) -> int:
         """Let a fault hold for so many seconds, and return its number."""
@@ -66,9 +66,9 @@ class LocalGround:
     lifeline: int | None = None
     """The lifeline of nodes that are booted here (`testnet.real.lifeline`); None: they outlive this process."""
 
-    def links_run(self) -> bool:
+    def why_no_links(self) -> str | None:
         """See `ChaosGround`."""
-        return LinksProcess(self.network).pid is not None
+        return None if LinksProcess(self.network).pid is not None else LINKS_ENDED
 
     def apply(self, kind: str, parameters: dict[str, Any], seconds: float) -> int:
         """See `ChaosGround`."""

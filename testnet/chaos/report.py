@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nectar_node.base.errors import NodeError
 from nectar_node.console import output
 from testnet.chaos.tally import RequestCounts, TransferCounts
 from testnet.faults.schedule import Step
@@ -73,6 +74,12 @@ class ChaosReport:
     """What kept the run from going as planned."""
     journal: tuple[str, ...] = ()
     """The lines of its journal, if a promise was broken."""
+
+    def unseen(self, node: str, error: NodeError) -> None:
+        """Note that files of a node cannot be looked at, once for each reason."""
+        sentence = f"what {node} has received cannot be looked at: {error}"
+        if sentence not in self.problems:
+            self.problems.append(sentence)
 
     @property
     def ended_early(self) -> bool:

@@ -137,7 +137,7 @@ class Sender:
         try:
             found = self._context.ground.received(file.target, file.path.name)
         except NodeError as error:  # its machine is lost
-            self._complain(f"what {file.target} has of {file.path.name} cannot be seen: {error}")
+            self._context.report.unseen(file.target, error)
             return
         if found is None:
             if must_be_there:

@@ -22,6 +22,7 @@ from nectar_node.launcher.client import ControlClient, ControlError
 from nectar_node.launcher.local_network import LocalNetwork
 from testnet.hosts.install import quoted
 from testnet.hosts.network import Hosts, Row
+from testnet.real.links.client import LINKS_ENDED
 
 LOOK_SECONDS = 30.0
 """Seconds in which a host says what runs there."""
@@ -38,6 +39,8 @@ class Look(NamedTuple):
     paused: bool = False
     listens: bool = False
     """Whether somebody can connect to its control socket."""
+    lost: str = ""
+    """Why its host says nothing; empty: it does."""
 
 
 DOWN = Look()
@@ -108,17 +111,19 @@ class FarNodes:
         """Return what a node's host says of it; of a host that is lost, that it is down."""
         try:
             answer = self._hosts.ask(self.host_of(name), "look", LOOK_SECONDS, node=name)
-        except NodeError:
-            return DOWN
+        except NodeError as error:
+            return Look(lost=_lost(self.host_of(name), error))
         match answer:
             case {"pid": int(pid), "paused": bool(paused), "listens": bool(listens)}:
                 return Look(pid, paused, listens)
         return DOWN
 
-    def links_run(self) -> bool:
-        """Whether the links of all hosts run."""
+    def why_no_links(self) -> str | None:
+        """Return why not all hosts have links that run; None: they have."""
         answers, errors = self._hosts.try_each({name: {} for name in self._hosts.names}, "look", LOOK_SECONDS)
-        return not errors and all(isinstance(answer.get("links"), int) for answer in answers.values())
+        for host, error in errors.items():
+            return _lost(host, error)
+        return None if all(isinstance(answer.get("links"), int) for answer in answers.values()) else LINKS_ENDED
 
 
 class FarGround:
@@ -130,9 +135,9 @@ class FarGround:
         self._looking = looking
         self._breaking = breaking
 
-    def links_run(self) -> bool:
+    def why_no_links(self) -> str | None:
         """See `ChaosGround`."""
-        return self._nodes.links_run()
+        return self._nodes.why_no_links()
 
     def apply(self, kind: str, parameters: dict[str, Any], seconds: float) -> int:
         """See `ChaosGround`."""
@@ -233,11 +238,18 @@ def far_ground(hosts: Hosts, network: FarNetwork) -> Iterator[FarGround]:
         breaking.end()
 
 
+def _lost(host: str, error: NodeError) -> str:
+    return f"the host {host} is lost: {error}"
+
+
 def check_quiet(network: FarNetwork, ground: FarGround) -> tuple[str, ...]:
-    """Return the nodes that can take part in chaos; raises BadInput and NotRunning, which say why there are none."""
+    """Return the nodes that can take part in chaos; raises NodeError, which says why there are none."""
     looks = {name: network.nodes.look(name) for name in network.names()}
+    for look in looks.values():
+        if look.lost:
+            raise NodeError(f"{look.lost[0].upper()}{look.lost[1:]}")
     down = [name for name, look in looks.items() if look.pid is None]
-    if down or not ground.links_run():
+    if down or ground.why_no_links() is not None:
         what = f"{down[0]} is down" if down else "The links of a host do not run"
         raise NotRunning(f"{what}: `{network.command('testnet up')}` starts what is missing.")
     for name, look in looks.items():

@@ -17,6 +17,7 @@ from testnet.real.nodes.addresses import NodePlace
 
 FAULT_TIMEOUT = 120.0
 """Seconds in which a fault begins or ends: a node may have to boot."""
+LINKS_ENDED = "the links between the nodes have ended, or the testnet was stopped, during the run"
 _NAME = "the links"
 
 Row = dict[str, Any]

@@ -19,6 +19,7 @@ import pytest
 from nectar_node.base.decoding import HexBytes
 from nectar_node.base.errors import NodeError
 from testnet.hosts import network, ssh
+from testnet.hosts.far import FarGround, FarNetwork, FarNodes, check_quiet
 from testnet.hosts.file import Host, HostsFile
 from testnet.hosts.kept import KeptHosts
 from testnet.hosts.network import asked, reach
@@ -179,3 +180,13 @@ def test_an_agent_that_answers_otherwise_is_one_sentence(tmp_path: Path, program
         with pytest.raises(NodeError) as refused:
             hosts.ask("one", "hello", seconds=0.3 if program is hangs else 60.0)
         assert str(refused.value) == told
+
+
+def test_chaos_says_that_a_host_is_lost_and_not_that_its_nodes_are_down(tmp_path: Path) -> None:
+    with serving(tmp_path, ends) as kept, asked(kept) as hosts:
+        nodes = FarNodes(hosts, tmp_path)
+        ground = FarGround(nodes, hosts, hosts)
+        with pytest.raises(NodeError) as refused:
+            check_quiet(FarNetwork(tmp_path, nodes), ground)
+        assert str(refused.value) == "The host one is lost: The program on one has ended: no."
+        assert (ground.why_no_links() or "").startswith("the host one is lost: ")
