@@ -32,6 +32,7 @@ without, and the tests in virtual time take a fifteenth less."""
 LONGEST = (
     "levels/test_levels.py",
     "testnet/hosts/test_over_ssh.py",
+    "testnet/hosts/test_life_over_ssh.py",
     "testnet/cluster/test_dask_cluster.py",
     "testnet/testing/test_again.py",
     "nectar_node/driver/recordings/test_chaos.py",

@@ -102,6 +102,12 @@ class Rig:
         """Run a command in the hub, in the testnet's folder there."""
         return self.start(*words).result()
 
+    def told(self, *words: str | Path) -> str:
+        """What a command that succeeds prints, on both streams."""
+        ended = self.nectar(*words)
+        assert ended.code == 0, ended
+        return ended.out + ended.err
+
     def start(self, *words: str | Path) -> Future[Ended]:
         """Run a command in a thread, which is in the hub."""
         future: Future[Ended] = Future()
