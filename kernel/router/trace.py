@@ -7,7 +7,8 @@ nothing but what it is told; what it remembers of each request is bounded.
 
 A request from another node continues the lineage whose root that node tells (`Envelope.root`), a claim: it decides
 which lineage the request belongs to, and nothing else. The id of a request is a claim as well, and may be one of this
-node's own requests: the first request with an id is the one that is written down, and of the other nothing is.
+node's own requests, or of another peer's: the first source with an id is the one whose requests are written down, each
+time that they come, and of the other nothing is.
 """
 
 from __future__ import annotations
@@ -104,7 +105,8 @@ class Tracer:
         """Record a request that a process or the user sent, or that has come from another node."""
         told, above = envelope.root, None
         if envelope.claimed:
-            if envelope.id in self._sent:
+            first = self._sent.get(envelope.id)
+            if first is not None and first.source != envelope.source:
                 return
         elif (parent := self._handling.get(envelope.source.process)) is not None:
             above = self._sent.get(parent)

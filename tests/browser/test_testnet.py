@@ -172,7 +172,7 @@ def test_the_report_of_a_seed_that_fails_opens_at_the_failure_and_without_a_sess
     with page.expect_popup() as opened:
         page.get_by_role("link", name="wishful.journal").click()
     report = opened.value
-    expect(report.get_by_role("complementary", name="Details")).to_contain_text("['bob.nec'] missed a line")
+    expect(report.get_by_role("region", name="How the run failed")).to_contain_text("['bob.nec'] missed a line")
     assert report.evaluate("origin") == "null"
 
 

@@ -106,3 +106,12 @@ def test_a_request_of_a_peer_with_the_id_of_one_of_ours_is_not_taken_for_it() ->
         (7, TraceStep.SENT, 7),
         (8, TraceStep.SENT, 8),
     ]
+
+
+def test_a_request_that_a_peer_brings_twice_is_written_down_twice() -> None:
+    """By that a run of real nodes is seen to break G4."""
+    tracer, source = Tracer(OUR), Address("near.nec", here("a").process)
+    came = Envelope(7, source, here("b"), None, Request(False, None, b""), None, True)
+    tracer.sent(came, 1.0)
+    tracer.sent(came, 2.0)
+    assert [(each.at, each.id) for each in tracer.records] == [(1.0, 7), (2.0, 7)]
