@@ -34,7 +34,6 @@ LONGEST = (
     "testnet/hosts/test_over_ssh.py",
     "testnet/hosts/test_life_over_ssh.py",
     "testnet/cluster/test_dask_cluster.py",
-    "testnet/testing/test_again.py",
     "nectar_node/driver/recordings/test_chaos.py",
     "testnet/test_testing_your_package.py",
     "testnet/sim/test_determinism.py",

@@ -63,6 +63,7 @@ def left(pytester: pytest.Pytester, source: str) -> tuple[Path, Journal]:
     return file, read_journal_untrusted(file)
 
 
+@pytest.mark.long
 def test_a_test_replays_from_anywhere_shrinks_to_the_fault_that_matters_and_is_explained(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_key_error_of_the_test_is_its_own_and_pytest_offers_no_command_that_is
     assert (ended.code, "error of the test's own Python" in ended.err, "KeyError" in ended.err) == (2, True, True)
 
 
+@pytest.mark.long
 def test_requests_that_do_not_matter_are_left_out_and_the_journal_stays(pytester: pytest.Pytester) -> None:
     shown = run(pytester, CHATTY)
     (file,) = [Path(line.split()[1].rstrip(";")) for line in shown.outlines if line.startswith("journal ")]
