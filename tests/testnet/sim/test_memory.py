@@ -92,5 +92,6 @@ def test_objects_are_as_many_after_ten_runs_as_after_five() -> None:
         run(draw_plan(BOOT, seed), programs, BOOT, journal=False)
         gc.collect()
         counts.append(len(gc.get_objects()))
-    # Each run leaves the key pairs of two nodes in a cache, which has a bound.
-    assert counts[9] - counts[4] <= 5 * 4, counts
+    # Each run leaves the key pairs of two nodes in a cache, which has a bound. Of some runs a few more objects stay until
+    # the next one ends.
+    assert min(counts[5:]) - min(counts[:5]) <= 5 * 4, counts
