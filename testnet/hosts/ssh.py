@@ -46,6 +46,8 @@ class Patience(NamedTuple):
     least: int
 
 
+CLOSE_SECONDS = 30.0
+"""Seconds in which an agent ends that is told to: its nodes end with it."""
 SAVE_PATIENCE = Patience(3600.0, 30.0, 1 << 14)
 """A line of 5 kbit/s has it. A host that lets one byte drip after the other has not."""
 
@@ -344,7 +346,7 @@ class HostProgram:
         self._beats.cancel()
         try:
             self._process.stdin.write_eof()
-            await asyncio.wait_for(self._process.wait_closed(), 30.0)
+            await asyncio.wait_for(self._process.wait_closed(), CLOSE_SECONDS)
         except (OSError, TimeoutError, self.connection._library.Error):
             self._process.close()
 

@@ -108,7 +108,7 @@ def test_without_a_debug_file_and_with_that_of_another_build_what_is_known_is_to
         assert not any(frame.file for frame in end.frames)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 20))])
 def test_a_hostile_debug_file_gives_wrong_names_at_most(replayable: Engine, seed: int) -> None:
     chance, good = Random(seed), debug_file("c")
     for _ in range(40):

@@ -116,7 +116,7 @@ def test_what_went_long_ago_begins_nothing() -> None:
 def test_a_peer_that_begins_and_stops_again_and_again_changes_it_twice_a_second_at_most(pause: float) -> None:
     """Each change costs a few system calls, and what the peer does is worth more than those."""
     ends, changes, was = Ends(), Counter[int](), False
-    while ends.now < 120:
+    while ends.now < min(120, 4000 * pause):
         for small in (True, False):
             ends.pass_on(0, 2 * LEAST_FLOW_BYTES)
             asks(ends, LEAST_SMALL if small else 0)

@@ -175,7 +175,10 @@ async def ends(process: Any) -> None:
         (hangs, "one does not answer within 0 s."),
     ],
 )
-def test_an_agent_that_answers_otherwise_is_one_sentence(tmp_path: Path, program: Program, told: str) -> None:
+def test_an_agent_that_answers_otherwise_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: Program, told: str
+) -> None:
+    monkeypatch.setattr(ssh, "CLOSE_SECONDS", 0.2)
     with serving(tmp_path, program) as kept, asked(kept) as hosts:
         with pytest.raises(NodeError) as refused:
             hosts.ask("one", "hello", seconds=0.3 if program is hangs else 60.0)

@@ -16,7 +16,7 @@ from tests.testnet.hosts.rig import LIMIT, Rig, run_rig, why_not
 pytestmark = pytest.mark.skipif((reason := why_not()) is not None, reason=reason or "")
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
 def test_nodes_end_with_the_command_that_holds_them(rig: Rig, end: signal.Signals) -> None:
     held = subprocess.Popen(
         rig.command("testnet", "up", "--hosts", rig.file), stdout=subprocess.PIPE, text=True, start_new_session=True
