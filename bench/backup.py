@@ -26,7 +26,7 @@ from testnet.real.local import LocalTestnet
 MIB = 1 << 20
 SIZE_MIB = int(os.environ.get("NECTAR_BENCH_BACKUP_MIB", "256"))
 """MiB of files; the goals are for 2,048."""
-_RUNS = 3
+_RUNS = 5
 _ECHO = "our@echo:echo:sys"
 _QUIET_REQUESTS = 500
 _NODE = "bench.nec"

@@ -28,7 +28,7 @@ from kernel.wasm.binary.component import plan_untrusted
 from kernel.wasm.compiling.compiler import MODES, Mode, configuration
 from kernel.wasm.engine import Engine
 
-RUNS = 3
+RUNS = 5
 PROCESSOR_GOAL = 7.5
 """Seconds of processor time until the first one answers, with quick code."""
 PATH_GOAL = 4.0

@@ -25,7 +25,7 @@ COUNT = 100
 CROWD = 500
 BUDGET = 5.0
 """Seconds in which a node has to be reached."""
-RUNS = 3
+RUNS = 5
 
 
 def run() -> list[Result]:

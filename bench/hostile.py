@@ -50,7 +50,7 @@ WARM_SECONDS = 5.0
 """Seconds in which the peers begin."""
 ATTACK_SECONDS = 600.0
 """Seconds of the attack."""
-ALONE, TOGETHER, OUTSTANDING, TURNS = 300, 3000, 64, 3
+ALONE, TOGETHER, OUTSTANDING, TURNS = 300, 3000, 64, 5
 """Requests one at a time, those 64 at a time, and how often."""
 TARGET = f"{RECEIVER}@echo:echo:sys"
 _LOOK_SECONDS = 0.1

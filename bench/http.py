@@ -93,7 +93,7 @@ def _sockets(port: int, pid: int, bare: int) -> list[Result]:
         kib.append((after - before) / SOCKETS)
         return latency
 
-    mine, theirs = in_turns(ours, lambda: trio.run(_echo_all, bare, "/", lambda: 0)[0], runs=3)
+    mine, theirs = in_turns(ours, lambda: trio.run(_echo_all, bare, "/", lambda: 0)[0], runs=5)
     first = kib[:1]  # later ones find the memory of those before
     return [
         absolute("websocket_memory", first, "KiB each", KIB_GOAL),

@@ -46,10 +46,10 @@ BEFORE_GOALS = {"zig": (0.95, 0.95), "python": (3.0, 100.0)}
 """Times the speed of the same process before; one in Zig is to lose nothing that can be told from chance."""
 IDLE, IDLE_GOAL = 10, 6.0
 """Idle processes of one node, and MiB for each beyond a node that has none of that language."""
-IDLE_RUNS = 3
+IDLE_RUNS = 5
 DIFFERENT = "different"
 """The name of those that are of as many programs in Python; all others are of one program."""
-SEEDS, SEEDS_RUNS = 5, 3
+SEEDS, SEEDS_RUNS = 5, 5
 SEEDS_GOAL = 30.0
 """A minute, in one process."""
 

@@ -39,7 +39,7 @@ COUNT = 1000
 LOOKS = 150
 """Messages, and requests for the other page, of which the 99th percentile is taken."""
 PAUSE_SECONDS = 0.002
-RUNS = 3
+RUNS = 5
 PATIENCE_SECONDS = 60.0
 """Seconds for one part of a run: whoever starves fails, and does not keep all others waiting."""
 RATE_GOAL = 0.25

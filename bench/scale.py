@@ -27,7 +27,7 @@ HOP_GOAL = 3.0
 touches has left the processor's caches since the last one. Names are still remembered (`kernel.wasm.canonical`)."""
 COUNT = 10_000
 LAPS = 5
-RUNS = 3
+RUNS = 5
 
 
 def run() -> list[Result]:

@@ -51,7 +51,7 @@ SMALL = (
 )
 """Scenarios of up to four nodes whose runs take a quarter of a second or less."""
 SEEDS_EACH = 4
-SWEEPS = 3
+SWEEPS = 5
 BEFORE_SEEDS, BEFORE_GOAL = 5, 2.5
 """Seeds of each scenario, and times the seeds a minute of the commit before."""
 CROWD, GREETS = 100, 5
@@ -60,7 +60,7 @@ MEMORY_GOAL, GREETED_GOAL = 512.0, 1024.0
 """KiB for a node that has booted, and for one that has greeted and been greeted."""
 BOOT_GOAL, GREET_GOAL = 50.0, 50.0
 """Milliseconds for a node, and for a greeting between two that do not know each other yet."""
-CROWD_RUNS = 3
+CROWD_RUNS = 5
 
 
 def run(before: bool = False) -> list[Result]:

@@ -110,7 +110,6 @@ def _on_disk(file: Path, tcp_speeds: list[float]) -> list[Result]:
         ours, theirs = in_turns(
             lambda: send_file(net, copy, RECEIVER),
             lambda: program("tcp_file", str(copy), str(place / "tcp.bin")),
-            runs=3,
         )
     speeds = [[SIZE / 1e6 / each for each in values] for values in (ours, theirs)]
     figure = ratio("transfer_disk", speeds[0], speeds[1], ("bare trio TCP on disk", "MB/s"), 0.0)

@@ -41,7 +41,6 @@ WAIT_GOAL = 1.5
 FLOW_SECONDS = 8.0
 """How long the file would take alone: commands that begin, and hands that are shaken, count less then."""
 MOST_BYTES = 256 << 20
-RUNS = 3
 QUIET_REQUESTS = 20
 REMOTE = "remote.nec"
 """What the links call the host of sshd."""
@@ -172,7 +171,6 @@ def _figures(path: WanPath, outside: _Outside) -> list[Result]:
         lambda: send_file(net, file, RECEIVER),
         lambda: sshd.copy(file, place / "scp.bin", AES_CIPHER),
         lambda: sshd.synchronize(file, place / "rsync.bin", AES_CIPHER),
-        runs=RUNS,
     )
     alone, beside = _waits(net, file)
     rates = [[size / 1e6 / each for each in values] for values in seconds]

@@ -50,7 +50,7 @@ class Author:
         """Report of this life."""
         self._failure = "its witness never answered"
         self.installed = False
-        """The witness there is ours."""
+        """The witness there is ours: it is to end with the run."""
 
     def run(self) -> None:
         """Ask until the run is finishing, at least one run was asked, and all outcomes are there."""
@@ -87,8 +87,8 @@ class Author:
             return  # the connection was lost, and not the node
         rows = client.request("ps").get("processes", ())
         if not any(str(row["address"]).endswith(f"@{PROCESS}") for row in rows):
+            self.installed = True  # before it is asked: a node that is killed meanwhile may run it when it is back
             client.request("start", patience=_START_PATIENCE, package=str(PACKAGE), deny=[])
-            self.installed = True
         self._ask(client, "Forget")
 
     def _live(self, client: ControlClient) -> None:

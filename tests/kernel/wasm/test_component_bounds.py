@@ -286,9 +286,9 @@ def test_g23_of_a_guest_that_is_killed_nothing_stays(real: Engine, tmp_path: Pat
     for _ in range(20):
         kill()
     after = kept()
-    assert after[0] == before[0]
+    assert after[0] <= before[0]  # fewer: what tests before this one had left was collected meanwhile
     assert after[1] < before[1] + 10
-    assert after[2] == before[2]
+    assert after[2] <= before[2]
 
 
 OTHER = ("our", ("other", "test", "sys"))

@@ -117,6 +117,23 @@ def test_a_node_that_has_asked_nobody_when_nothing_is_to_begin_asks_once_all_the
     assert (stage.report.requests.started, stage.report.violations()) == (100, [])
 
 
+def test_a_witness_that_runs_though_its_node_died_before_it_said_so_ends_with_the_run(tmp_path: Path) -> None:
+    stage = ChaosContext(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0))
+    stage.finishing.set()
+    witness, asked_for = FakeWitness(lambda run: {"Report": _report({**ROW, "timeout": 6, "run": run})}), list[str]()
+
+    def answer(asked: dict[str, Any]) -> Reply:
+        if asked["command"] == "start":
+            asked_for.append(asked["package"])
+            return None
+        return {"ok": {"processes": []}} if not asked_for else witness.answer(asked)
+
+    with serve_node(tmp_path, "a.nec", answer):
+        author = Author(stage, "a.nec")
+        author.run()
+    assert (len(asked_for), author.installed) == (1, True)
+
+
 def test_whoever_is_in_a_hurry_does_not_wait_for_a_node_to_ask(tmp_path: Path) -> None:
     stage = ChaosContext(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0))
     stage.finishing.set()
