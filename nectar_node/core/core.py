@@ -15,29 +15,12 @@ from typing import Any, Concatenate, ParamSpec
 
 from kernel.contract.address import SYSTEM, Address, PackageId, ProcessId
 from kernel.contract.errors import BadAddress
-from kernel.contract.events import (
-    Abandoned,
-    Answered,
-    DeadLetter,
-    Ended,
-    Event,
-    Inject,
-    Kill,
-    KillAll,
-    Load,
-    Output,
-    Parcel,
-    Taken,
-    Tick,
-    Trapped,
-    UseState,
-)
+from kernel.contract.events import Event, Inject, Kill, KillAll, Tick
 from kernel.contract.guest import Guest, GuestConfig, Poll, Program
-from kernel.contract.message import Envelope, LazyLoadBlob, Request, kind_of
+from kernel.contract.message import LazyLoadBlob, Request
 from kernel.machine import Machine
 from kernel.router.kernel import Kernel
 from nectar_node.backup.schedule import KnownRemote
-from nectar_node.base.log import without_colours
 from nectar_node.base.system_processes import HOMEPAGE, TERMINAL
 from nectar_node.contract.actions import (
     BadCode,
@@ -45,7 +28,6 @@ from nectar_node.contract.actions import (
     Kept,
     LoadCode,
     LogLine,
-    Printed,
     StandDown,
     Torn,
 )
@@ -55,9 +37,9 @@ from nectar_node.contract.traces import Traces
 from nectar_node.core.backups import Backups
 from nectar_node.core.code_loads import CodeLoads
 from nectar_node.core.config import CoreConfig
-from nectar_node.core.dead_letters import DeadLetters
 from nectar_node.core.disk_use import DISK_USE, DiskUse
 from nectar_node.core.former_processes import FormerProcesses
+from nectar_node.core.kernel_actions import KernelActions
 from nectar_node.core.peer_set import PeerSet
 from nectar_node.core.process_table import ProcessRows
 from nectar_node.core.published import Published
@@ -79,8 +61,6 @@ EVENTS_AT_ONCE = 1024
 """Events of the net that are passed on in one turn of the driver: some tens of milliseconds of work."""
 KEEPS_AT_ONCE = 2
 """How often a turn looks at what is to be written: again for what came of the first time, if our own code failed."""
-MAX_TRAPS = 256
-"""Processes whose last trap is remembered: enough for everything that was started a moment ago."""
 
 P = ParamSpec("P")
 
@@ -132,9 +112,6 @@ class NodeCore:
         self._disk_use = DiskUse(config.ledger, self.machine.statistics, self._timers)
         self.backups = Backups(config.our, self._out.append, self._timers, grants=network.grants_names)
         self._traces = Traces(config.our, config.clock)
-        self.dead_letters = DeadLetters()
-        self.traps: dict[ProcessId, str] = {}
-        """Why processes have trapped that the user has not started again since: the latest MAX_TRAPS of them."""
         self._start_up = StartUp(config.our, config.code, self._installer, self._act, self._out.append, self._timers)
         self._take_over = config.take_over
         peers = PeerSet(
@@ -167,19 +144,10 @@ class NodeCore:
             network.next_deadline,
             self._store.next_deadline,
         )
-        self._kernel_actions: dict[type, Callable[..., None]] = {
-            Parcel: self._to_peer,
-            Envelope: self._to_system,
-            Taken: self._taken,
-            Load: self._load,
-            UseState: self._use_state,
-            Output: self._output,
-            DeadLetter: self._dead_letter,
-            Answered: self._answered,
-            Trapped: self._crashed,
-            Ended: self._ended,
-            Abandoned: self._abandoned,
-        }
+        self._kernel_actions = KernelActions(
+            config.our, network, self._peers, made, self._system, self._code, self._disk_use, self._out.append
+        )
+        self.dead_letters, self.traps = self._kernel_actions.dead_letters, self._kernel_actions.traps
         self._now = 0.0
         self.torn: Torn | None = None
         """Why the core has stopped passing anything on, so that the node must restart; events are ignored from then on.
@@ -424,13 +392,6 @@ class NodeCore:
             self.traps.pop(process, None)
         self._installer.install(package, token, anew=anew, whole=whole, started=True, note=note, trial=trial)
 
-    def _go_back(self, trial: Trial, why: str) -> None:
-        """Let the version before a new one run again."""
-        self._log("kernel", 0, why)
-        self._installer.install(
-            trial.before, trial.token, anew=True, whole=trial.whole, started=True, note=trial.go_back
-        )
-
     @_guarded
     def uninstall(self, package: PackageId, now: float) -> None:
         """End all that runs of a package, and forget it, its versions, what was decided about it and what it held.
@@ -577,13 +538,13 @@ class NodeCore:
             return self._out
         left, keeps = EVENTS_AT_ONCE, 0
         actions, pending, events = self.machine.actions, self._system.pending, self._events
-        handlers = self._peers.handlers_at(now)
+        handlers, carries_out = self._peers.handlers_at(now), self._kernel_actions.handlers
         at: object = None
         try:
             while True:
                 while actions:
                     at = action = actions.popleft()
-                    self._kernel_actions[type(action)](action)
+                    carries_out[type(action)](action, now)
                 while pending:
                     at = process = pending.popleft()
                     self._drain(process)
@@ -649,65 +610,6 @@ class NodeCore:
 
     def _log(self, source: str, verbosity: int, text: str) -> None:
         self._out.append(LogLine(source, verbosity, text))
-
-    # --- the kernel's actions ---------------------------------------------------------------------------------------
-
-    def _to_peer(self, parcel: Parcel) -> None:
-        self._peers.send(parcel, self._now)
-
-    def _to_system(self, envelope: Envelope) -> None:
-        self._system.receive(envelope, self._now)
-
-    def _taken(self, action: Taken) -> None:
-        if type(action.receipt) is SystemToken:
-            self._system.taken(action.receipt, self._now)
-        else:
-            self.network.taken(action.receipt, self._now)
-
-    def _load(self, action: Load) -> None:
-        self._code.load(action, action.package, action.path, self._now)
-
-    def _use_state(self, action: UseState) -> None:
-        self._system.use_state(self._state, action, self._now)
-
-    def _answered(self, action: Answered) -> None:
-        token = action.token
-        if isinstance(token, SystemToken):
-            self._system.answered(token, action.answer, self._now)
-        else:
-            self._out.append(action)
-
-    def _abandoned(self, action: Abandoned) -> None:
-        self._system.abandoned(action.target.process, action.reply_to, self._now)
-
-    def _ended(self, action: Ended) -> None:
-        self.traps.pop(action.process, None)
-        if action.trap is not None:
-            self.traps[action.process] = action.trap
-            if len(self.traps) > MAX_TRAPS:
-                del self.traps[next(iter(self.traps))]
-            trial = self._installer.trapped(action.process, action.trap, self._now)
-            if trial is not None:
-                text = f"the version before of {action.process.package_id} runs again: {action.process} of the new one"
-                self._go_back(trial, f"{text} has failed in its first seconds: {action.trap}")
-        self._system.ended(action.process, self._now)
-        self._disk_use.ended(action.process)
-
-    def _output(self, action: Output) -> None:
-        user, text = self._terminal.user_of(action.process), without_colours(action.text)
-        if user is not None:
-            self._out.append(Printed(user, action.verbosity, text))
-            return
-        self._log(str(action.process), action.verbosity, text)
-
-    def _dead_letter(self, letter: DeadLetter) -> None:
-        self._out.append(self.dead_letters.add(letter))
-        envelope = letter.envelope
-        if envelope.source.node == self.our and isinstance(envelope.message, Request):
-            self._terminal.failed(envelope.source.process, kind_of(letter.reason))
-
-    def _crashed(self, crash: Trapped) -> None:
-        self.dead_letters.add_crash(crash, self._state.saved(crash.address.process))
 
     @property
     def failures(self) -> dict[str, int]:

@@ -5,6 +5,8 @@ frames. This module takes it through them, hands each frame to `handlers`, and c
 Tests: tests/net/peering/test_network.py and its neighbours.
 """
 
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+
 from net.base.errors import (
     BadFrame,
     GoodbyeCode,
@@ -71,7 +73,8 @@ class Reception:
         self._handlers = Handlers(context, sessions, relay, circuits, service)
         self._verifying: dict[str, list[int]] = {}
         """Connections that wait for the lookup of a name, by that name."""
-        self._scratch = memoryview(bytearray(MAX_PLAINTEXT_BYTES))
+        # Pages that no record has reached take no memory: a simulation has hundreds of nodes.
+        self._scratch = memoryview(mmap(-1, MAX_PLAINTEXT_BYTES, flags=MAP_PRIVATE | MAP_ANONYMOUS))
         self._speaks_pairs = context.config.frames_version >= PAIRS_VERSION
         self._dropped = Dropped(context.timers)
         self._progress = Progress(context.config.memory, context.timers)

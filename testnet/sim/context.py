@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kernel.router.trace import TraceRecord
 from kernel.wasm.engine import Engine
 from nectar_node.backup.schedule import KnownRemote
+from nectar_node.packages.manifest import Package
 from net.contract.events import Unforeseen
 from net.names.directory import Genesis
 from net.names.identity import Identity
@@ -86,6 +87,8 @@ class NodeContext(Timeline, ABC):
         self._watch: Watch | None = None
         self._origins: dict[Path, Path] = {}
         """Where packages come from, by the folders in which they lie on this machine."""
+        self._files: dict[str, Sequence[tuple[Path, bytes]]] = {}
+        """The files of packages, by their digests."""
 
     def origin_of(self, folder: Path) -> Path:
         """Return where a package comes from, as nodes know it: the same wherever `folder` lies on this machine.
@@ -97,6 +100,17 @@ class NodeContext(Timeline, ABC):
         if known is None:
             alike = sum(each.name == folder.name for each in self._origins)
             known = self._origins[folder] = Path("/packages", str(alike), folder.name)
+        return known
+
+    def files_of(self, package: Package) -> Sequence[tuple[Path, bytes]]:
+        """Return the files of a package, by their paths in its folder. The disks of all nodes share these bytes: of an
+        interpreter there are twenty megabytes.
+        """
+        known = self._files.get(package.digest)
+        if known is None:
+            found = sorted(each for each in package.folder.rglob("*") if each.is_file())
+            known = tuple((file.relative_to(package.folder), file.read_bytes()) for file in found)
+            self._files[package.digest] = known
         return known
 
     def watch(self, watch: Watch) -> None:

@@ -319,8 +319,8 @@ class SimNode(Wired):
     def _copied(self, package: Package) -> Package:
         copy = f"{self.spec.name}/packages/{package.id}/{package.digest[:32]}"
         if copy not in self.disk.packages:
-            for file in sorted(package.folder.iterdir()):
-                self.disk.put(Location(copy, (file.name,)), file.read_bytes())
+            for path, content in self._simulation.files_of(package):
+                self.disk.put(Location(copy, path.parts), content)
             self.disk.packages[copy] = replace(package, folder=Path(copy), origin=package.source)
         return self.disk.packages[copy]
 

@@ -23,11 +23,12 @@ class File:
     zeros: int = 0
     """The number of zero bytes after `data`."""
     modified: int = 0
-    synced: bytes | bytearray = b""
-    """The content of the last sync."""
-    synced_zeros: int = 0
     clean: int = 0
     """The length of the beginning that has not changed since the last sync."""
+    lost: list[bytes] = field(default_factory=list)
+    """What the last sync had behind that, in pieces, the last one first: nothing while only the end is written."""
+    synced_zeros: int = 0
+    """The zeros behind that."""
     cut: int | None = None
     """The smallest length to which it was cut off since the last sync; None: it was not."""
     inode: int = field(default_factory=_inodes.__next__)
@@ -90,28 +91,26 @@ class File:
     def _changes(self, start: int) -> bytearray:
         """Note that the content differs from the synced one from `start` on; return it, to be changed."""
         self.version = 0
-        self.clean = min(self.clean, start)
+        if start < self.clean:
+            self.lost.append(bytes(self.data[start : self.clean]))
+            self.clean = start
         if not isinstance(self.data, bytearray):
             self.data = bytearray(self.data)
         return self.data
 
     def sync(self) -> None:
         """Make the content durable."""
-        if not len(self.data) == len(self.synced) == self.clean:
-            if not isinstance(self.synced, bytearray):
-                self.synced = bytearray(self.synced)
-            del self.synced[self.clean :]
-            with memoryview(self.data) as data, data[self.clean :] as changed:  # a copy would take as much memory again
-                self.synced += changed
+        self.lost.clear()
         self.synced_zeros, self.clean, self.cut = self.zeros, len(self.data), None
 
     def lose_unsynced(self) -> None:
         """Go back to the content of the last sync."""
-        self._changes(self.clean)[self.clean :] = self.synced[self.clean :]
-        self.zeros, self.clean, self.cut = self.synced_zeros, len(self.data), None
+        self._changes(self.clean)[self.clean :] = b"".join(reversed(self.lost))
+        self.zeros = self.synced_zeros
+        self.sync()
 
 
 def new_file(data: Buffer, modified: int) -> File:
     """Return a file whose content is synced."""
     content = bytes(data)
-    return File(content, modified=modified, synced=content, clean=len(content))
+    return File(content, modified=modified, clean=len(content))
