@@ -49,6 +49,8 @@ IDLE, IDLE_GOAL = 10, 6.0
 IDLE_RUNS = 5
 DIFFERENT = "different"
 """The name of those that are of as many programs in Python; all others are of one program."""
+INTERPRETED = ("python", "javascript")
+"""Those whose guests carry an interpreter, which takes seconds to compile."""
 SEEDS, SEEDS_RUNS = 5, 5
 SEEDS_GOAL = 30.0
 """A minute, in one process."""
@@ -63,7 +65,7 @@ def run(before: bool = False) -> list[Result]:
         results = _trips(guests, place, before)
         results += _idle({name: [wasm] * IDLE for name, wasm in guests.items()} | {DIFFERENT: _different(place)}, place)
         for language in LANGUAGES:
-            if language.build is not None:
+            if language.name in INTERPRETED:
                 second = language.package("hello", place) / "hello.wasm"
                 results += first_start.run(language.name, guests[language.name], second)
         return results + [_seeds(language, place) for language in LANGUAGES]
