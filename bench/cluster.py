@@ -13,12 +13,14 @@ GOAL = 0.95
 def run() -> list[Result]:
     """Measure all small scenarios, in turns; all processes have compiled their programs before."""
     try:
+        from dask import config
         from distributed import LocalCluster
     except ImportError:
         return [Skipped("cluster_seeds", "the extra [cluster] is not installed")]
     from testnet.cluster.dask_cluster import DaskCluster
 
     with (
+        config.set({"distributed.worker.profile.enabled": False}),  # as docs/clusters.md says
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as dask,
         DaskCluster(dask.scheduler_address.replace("tcp://", "dask://")) as cluster,
         Workers(2) as both,
