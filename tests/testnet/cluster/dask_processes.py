@@ -16,7 +16,8 @@ class DaskProcesses:
 
     def __init__(self, folder: Path, words: tuple[str, ...] = (), environment: Mapping[str, str] | None = None) -> None:
         self._folder, self._words = folder, words
-        self._environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")} | dict(environment or {})
+        ours = {"XDG_CACHE_HOME": str(folder / "cache"), "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+        self._environment = os.environ | ours | dict(environment or {})
         self._processes: list[subprocess.Popen[bytes]] = []
         self.scheduler, log = self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
         until(lambda: b"Scheduler at:" in log.read_bytes())
