@@ -81,6 +81,12 @@ def test_the_tests_of_a_new_package_pass(
     assert ended.returncode == 0, ended.stdout
 
 
+# Python's compiler takes 20 seconds of a processor, twice.
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(each, marks=[pytest.mark.long] if each is Language.PYTHON else []) for each in Language],
+    indirect=True,
+)
 def test_the_same_sources_are_the_same_bytes_in_another_folder_and_for_another_user(
     tmp_path: Path, language: Language
 ) -> None:

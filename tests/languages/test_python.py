@@ -193,18 +193,30 @@ def test_websockets_are_told_of_from_their_beginning_to_their_end(network: Local
 # --- building
 
 
+# Each compiles for many seconds: those whose words differ little are for the soak.
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
         ("slip.py", "import nectar\n\ndef f(:\n", "slip.py:3: SyntaxError: invalid syntax"),
-        ("missing.py", "import nectar\nimport numpie\n", "missing.py:2: ModuleNotFoundError: No module named 'numpie'"),
-        ("empty.py", "import nectar\n", "empty.py does not compile: TypeError: empty.py has nothing to run"),
+        pytest.param(
+            "missing.py",
+            "import nectar\nimport numpie\n",
+            "missing.py:2: ModuleNotFoundError: No module named 'numpie'",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "empty.py",
+            "import nectar\n",
+            "empty.py does not compile: TypeError: empty.py has nothing to run",
+            marks=pytest.mark.long,
+        ),
         ("a-b.py", "", "a-b.py cannot be imported"),
         ("early.py", "from nectar import node\nnode.our()\n", "early.py:2: RuntimeError: a process has no address"),
-        (
+        pytest.param(
             "asks.py",
             "from nectar import kernel\n\nkernel.send('a:b:c')\n",
             "asks.py does not compile: it asks the node for something while it is imported",
+            marks=pytest.mark.long,
         ),
     ],
 )
