@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from bench.measure import Result, Skipped
+from bench.wan import PATHS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -19,6 +20,10 @@ TITLES = {
     "transfer_aes": "the same",
     "transfer_tcp": "the same",
     "transfer_disk": "the same on a disk",
+    "transfer_memory_send.nec": "memory that a sender grows by, over all these files",
+    "transfer_memory_recv.nec": "memory that a receiver grows by",
+    "folders": "a folder of 10,000 files of 4 KB, whole command",
+    "folders_rsync": "the same",
     "install": "a package of 20 MB from another node, whole command",
     "install_boot": "100 installed packages, at a node's boot",
     "local": "request and response between two Wasm processes of a node",
@@ -27,6 +32,9 @@ TITLES = {
     "blob_inherited": "a 16 MiB blob inherited through three processes",
     "remote": "request and response between Wasm processes on two nodes",
     "remote_window": "64 of them under way",
+    "metrics": "request and response between two nodes that serve metrics",
+    "traces": "the same, with the usual share of lineages traced",
+    "traces_all": "the same, with all of them",
     "routed": "a file through a router",
     "stream_tcp": "large blobs from memory to memory of two nodes",
     "stream_ciphers": "the same",
@@ -34,6 +42,11 @@ TITLES = {
     "latency": "99th percentile of an echo while four guests spin",
     "latency_cores": "two guests that spin",
     "fair": "99th percentile of a small request while 1 GiB flows on the same session",
+    "check_published": "published histories, checked for linearizability",
+    "exhaust_crash_points": "runs with a crash at each event in turn",
+    "recorder_remote": "request and response between two nodes that record",
+    "recorder_stream": "large blobs between them",
+    "recorder_replay": "the replay of a recording",
     "check": "a history of 10,000 operations by 20 clients, checked for linearizability",
     "handshake": "from dial to first message",
     "handshake_crowd": "500 nodes that dial one at once",
@@ -78,7 +91,9 @@ TITLES = {
     "sim_seeds": "seeds of small scenarios, swept on both cores",
     "cluster_seeds": "the same seeds on two workers of a Dask cluster, beside two processes",
     "sim_crowd_memory": "each of 100 nodes in one simulation",
+    "sim_crowd_memory_greeted": "the same after ten greetings with others",
     "sim_crowd_boot": "the same, to boot",
+    "sim_crowd_greet": "a greeting between two of them",
     "backup_first": "the first copy of a node in a folder",
     "backup_second": "the next one, after 1 percent of its files has changed",
     "backup_restore": "its restore",
@@ -103,6 +118,14 @@ for _name, _title in {"zig": "Zig", "c": "C", "python": "Python", "javascript": 
         f"languages_{_name}_seeds": f"seeds of the store in {_title}",
     }
     TITLES[f"newcomer_{_name}"] = f"from an empty folder to a package in {_title} on two nodes and a failing fault test"
+for _path in PATHS:
+    _lost = f", {100 * _path.stalls:g} % lost" if _path.stalls else ""
+    _title = f"{1e3 * _path.round_trip:g} ms and {_path.megabits:g} Mbit/s{_lost}"
+    TITLES |= {
+        f"wan_{_path.name}_scp": f"a file over a link of {_title}",
+        f"wan_{_path.name}_rsync": "the same",
+        f"wan_{_path.name}_wait": "99th percentile of a small request meanwhile",
+    }
 TITLES["newcomer_rust"] = "the same in Rust"
 TITLES["languages_python_different_idle"] = "the same of ten programs, without pages of files"
 """The titles of figures, in words; one without a title is called by its name."""
