@@ -9,6 +9,14 @@ import pytest
 SOAK = os.environ.get("HYPOTHESIS_PROFILE") == "soak"
 """Hypothesis draws as many examples as `make soak` wants."""
 
+_DEFAULT = 100
+"""Of Hypothesis."""
+
+
+def examples(soak: int = _DEFAULT) -> int:
+    """How many examples Hypothesis draws: `soak` of them in `make soak`, else a quarter, but not fewer than ten."""
+    return soak if SOAK else max(10, soak // 4)
+
 
 long_ones = True
 """Whether tests that are `long` may run; what nobody runs is not made: a test for each of thousands of seeds takes

@@ -33,14 +33,13 @@ def test_workers_of_xdist_agree_on_random_seeds_and_have_networks_of_their_own(p
             assert f"popen-{worker_id}" in str(tmp_path)
             assert False, worker_id
 
-        @pytest.mark.parametrize("turn", [1, 2])
-        def test_real(testnet, turn):
+        def test_real(testnet):
             testnet.boot()
             assert testnet.lab.running("registrar.nec")
         """
     )
     result = pytester.runpytest_subprocess(*QUIET, "-n", "2", "--nectar-seed=random")
-    result.assert_outcomes(passed=2, failed=2)
+    result.assert_outcomes(passed=1, failed=2)
     again = pytester.runpytest_inprocess(*QUIET, *REPEAT.findall(printed(result))[0].split())
     assert len(set(seeds_of(result))) == 2
     assert set(seeds_of(again)) <= set(seeds_of(result))
