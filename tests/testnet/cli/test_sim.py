@@ -199,12 +199,8 @@ def test_a_failing_sweep_prints_the_shrunk_schedule_in_words_and_the_command_tha
 def test_a_sweep_keeps_going_if_it_is_told_to_and_a_dead_process_is_one_of_its_findings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert (
-        sim(
-            "sweep", own("DIES"), "--first", "3", "--seeds", "2", "--jobs", "1", "--keep-going", "--runs", "1", "--json"
-        )
-        == 1
-    )
+    words = ("--first", "3", "--seeds", "2", "--jobs", "1", "--keep-going", "--runs", "1", "--json")
+    assert sim("sweep", own("DIES"), *words) == 1
     found = answer(capsys)
     assert (found["passed"], found["interrupted"]) == (1, False)
     ((text, seed),) = [(each["text"], each["plan"]["seed"]) for each in found["failed"]]
