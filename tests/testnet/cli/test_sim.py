@@ -300,6 +300,7 @@ def test_a_journal_of_another_version_or_of_a_scenario_that_is_gone_is_one_sente
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_shrinking_writes_the_journal_of_what_matters(capsys: pytest.CaptureFixture[str], failed: str) -> None:
     Path("x.journal").write_text(failed)
     assert sim("shrink", "x.journal", "-o", "small.journal", "--json") == 0

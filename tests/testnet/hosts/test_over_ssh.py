@@ -64,6 +64,7 @@ def test_nodes_on_two_hosts_talk_and_are_parted(rig: Rig, up: str) -> None:
     assert ask(rig, "a.nec", "b.nec") == "Answered"
 
 
+@pytest.mark.long
 def test_the_nodes_of_all_machines_are_seen_as_they_are_paused_resumed_killed_and_restarted(rig: Rig, up: str) -> None:
     running = {REGISTRAR_NAME: "running", "a.nec": "running", "b.nec": "running"}
     assert "b.nec" in rig.told("testnet", "pause", "b.nec")
