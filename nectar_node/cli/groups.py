@@ -6,7 +6,7 @@ Looking for them takes milliseconds, so it is only done for a command that is no
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from types import FunctionType
@@ -33,12 +33,12 @@ def names() -> set[str]:
     return set(_points())
 
 
-def _points() -> Mapping[str, EntryPoint]:
+def _points() -> dict[str, EntryPoint]:
     return _points_on(*sys.path)
 
 
 @lru_cache(1)
-def _points_on(*_path: str) -> Mapping[str, EntryPoint]:
+def _points_on(*_path: str) -> dict[str, EntryPoint]:
     """The entry points by name, which a command asks for twice."""
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.main import main
+from nectar_node.cli.main import build, main
 from nectar_node.console.outcome import BAD_USAGE
 from tests.seeds import sample
 
@@ -72,6 +72,17 @@ def test_a_command_of_one_group_does_not_load_the_others() -> None:
     ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert "'testnet.cli.testnet'" in ended.stdout
     assert "'testnet.cli.sim'" not in ended.stdout
+    assert "'nectar_node.cli.backups.backup'" not in ended.stdout
+
+
+def test_of_a_group_only_the_command_that_is_typed_is_made_and_of_a_misspelt_one_all() -> None:
+    def made(*words: str) -> int:
+        (group,) = build(words[0], words[1:]).registered_groups
+        assert group.typer_instance is not None
+        return len(group.typer_instance.registered_commands)
+
+    assert made("keys", "show") == made("sim", "list") == 1
+    assert made("keys", "shwo") == made("keys") == made("keys", "--help") > 1
 
 
 def test_a_command_of_a_testnet_does_not_load_the_others_and_a_misspelt_one_is_told_which_it_resembles(
