@@ -82,7 +82,7 @@ soak: $(READY) ## explore kernel and net far longer than the tests do; CUTS=1000
 	@$(RUN) -m tests.end_to_end.kills --kills $(or $(KILLS),500) $(if $(SEED),--seed $(SEED))
 	@$(RUN) -m pytest -m 'long and not languages'
 	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance tests/languages -m 'long and languages'
-	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest tests/kernel/test_state_machines.py tests/kernel/wasm/test_lift.py tests/net/test_nothing_lost.py $(ARGS)
+	@HYPOTHESIS_PROFILE=soak $(RUN) -m pytest $$(grep -rlE --include='test_*.py' '^(from|import) hypothesis' tests) $(ARGS)
 
 .PHONY: levels
 levels: $(READY) ## scenarios by level: simulated, on loopback, in namespaces (root), with outcomes and times (ARGS=names)

@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Beside other work an example takes as long as it takes.
-settings.register_profile("unhurried", settings(), deadline=None)
+settings.register_profile("unhurried", settings(), deadline=None, max_examples=seeds.examples())
 settings.load_profile("unhurried")
 
 # Thousands of tests and their modules stay until the end: to look through them for garbage again and again, while they

@@ -92,6 +92,7 @@ def test_the_page_and_its_pictures_are_those_of_the_measurements(tmp_path: Path)
         assert (tmp_path / file).read_text() == (page.DOCS / file).read_text(), file
 
 
+@pytest.mark.long
 def test_a_point_is_measured_in_a_process_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
     assert growth.main(["processes", "--most", "10", "--print"]) == 0
     shown = capfd.readouterr().out.splitlines()

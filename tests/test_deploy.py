@@ -78,6 +78,7 @@ def node_as_in_the_image(
         process.stdout.close()
 
 
+@pytest.mark.long
 def test_the_command_of_the_image_runs_a_node_that_is_healthy_and_ends_in_order(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

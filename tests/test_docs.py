@@ -29,9 +29,14 @@ PATHS_BELOW = ("kernel/", "net/", "nectar_node/", "testnet/", "tests/", "bench/"
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def undocumented(path: Path) -> Iterator[str]:
     """The public names of a module that have no docstring; the module itself, if it has none."""
-    tree = ast.parse(path.read_text())
+    tree = _tree(path)
     where = str(path.relative_to(ROOT))
     if ast.get_docstring(tree) is None:
         yield where
@@ -60,8 +65,17 @@ def _is_overload(node: Definition) -> bool:
 @cache
 def _classes() -> dict[str, ast.ClassDef]:
     """All classes of the rooms by name."""
-    trees = (ast.parse(path.read_text()) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-    return {node.name: node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+    paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    return {node.name: node for path in paths for node in _classes_in(_tree(path))}
+
+
+def _classes_in(node: ast.AST) -> Iterator[ast.ClassDef]:
+    """Those that are not within a function."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            yield child
+        if isinstance(child, ast.ClassDef | ast.If | ast.Try):
+            yield from _classes_in(child)
 
 
 def _documented_by_bases(node: ast.ClassDef) -> frozenset[str]:

@@ -5,7 +5,9 @@ Looking for them takes milliseconds, so it is only done for a command that is no
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from types import FunctionType
 from typing import Any
@@ -28,19 +30,29 @@ _OURS = "nectar-node"
 
 def names() -> set[str]:
     """Return the names of all."""
-    return set(entry_points(group=ENTRY_POINTS).names)
+    return set(_points())
+
+
+def _points() -> dict[str, EntryPoint]:
+    return _points_on(*sys.path)
+
+
+@lru_cache(1)
+def _points_on(*_path: str) -> dict[str, EntryPoint]:
+    """The entry points by name, which a command asks for twice."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def find_others() -> Iterator[tuple[str, Added]]:
     """Return those that do not come with the node."""
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
+    for point in sorted(_points().values(), key=lambda each: each.name):
         if (point.dist is None or point.dist.name != _OURS) and (group := _load(point)) is not None:
             yield point.name, group
 
 
 def find(first: str | None) -> Iterator[tuple[str, Added]]:
     """Return what has the command line's first word for a name; if there is none, all of them."""
-    points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    points = _points()
     for name in [first] if first in points else sorted(points):
         group = _load(points[name])
         if group is not None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,20 +70,25 @@ _COMMANDS = {
 _SETTINGS: dict[str, dict[str, Any]] = {"run": {"ignore_unknown_options": True}}
 
 
-def build(first: str | None = None) -> typer.Typer:
+def build(first: str | None = None, rest: Sequence[str] = ()) -> typer.Typer:
     """Return the command line, with every command in it that may be meant if its `first` word is this.
 
-    Only those are loaded: all of them together take as long to load as most of them take to run.
+    Only those are loaded: all of them together take as long to load as most of them take to run. Of a group there is
+    only the command that the `rest` of the words begins with, if it has one of that name: typer takes milliseconds to
+    make each.
     """
     app = _empty()
     ours = [*_GROUPS, *_COMMANDS]
+    meant = [first] if first in ours else ours
     if first not in ours:
         from nectar_node.cli import groups  # which looks through all that is installed
 
         for name, group in groups.find(first):
-            _add_other(app, name, group)
-    for name in [first] if first in ours else ours:
-        _add(app, name)
+            _add_other(app, name, group, rest)
+            if name == first:
+                meant = []
+    for name in meant:
+        _add(app, name, rest)
     return app
 
 
@@ -104,11 +110,26 @@ def _listed() -> None:
     """Stand for a command in a list."""
 
 
-def _add_other(app: typer.Typer, name: str, group: Added) -> None:
+def _add_other(app: typer.Typer, name: str, group: Added, rest: Sequence[str] = ()) -> None:
     if isinstance(group, typer.Typer):
-        app.add_typer(group, name=name)
+        app.add_typer(_with_one(group, rest), name=name)
     else:
         app.command(name)(group)
+
+
+def _with_one(group: typer.Typer, words: Sequence[str]) -> typer.Typer:
+    """Return the group with the only one of its commands that these words can mean, else the group itself."""
+    named = [each for each in group.registered_commands if words and (each.name or _name_of(each.callback)) == words[0]]
+    if len(named) != 1 or group.registered_groups:
+        return group
+    narrow = copy(group)
+    narrow.registered_commands = named
+    return narrow
+
+
+def _name_of(function: Callable[..., Any] | None) -> str:
+    """Return what typer calls a command without a name of its own."""
+    return "" if function is None else function.__name__.lower().replace("_", "-")
 
 
 def _empty() -> typer.Typer:
@@ -175,10 +196,10 @@ def _first(words: Sequence[str]) -> str | None:
     return typed[1] if len(typed) > 2 else None
 
 
-def _add(app: typer.Typer, name: str) -> None:
+def _add(app: typer.Typer, name: str, rest: Sequence[str]) -> None:
     module = import_module(f"{_HERE}.{_GROUPS.get(name) or _COMMANDS[name]}")
     if name in _GROUPS:
-        app.add_typer(module.app, name=name)
+        app.add_typer(_with_one(module.app, rest), name=name)
     else:
         function = getattr(module, name, None) or getattr(module, f"{name}_")
         app.command(name, context_settings=_SETTINGS.get(name))(function)
@@ -195,7 +216,7 @@ def _run(words: list[str]) -> object:
     try:
         with bash_words():
             first = _first(words)
-            app = build_list() if _names_none(words or [first or ""]) else build(first)
+            app = build_list() if _names_none(words or [first or ""]) else build(first, words[1:])
             return app(args=words, prog_name="nectar", standalone_mode=False)
     except typer.TyperException as error:
         output.complain(_with_help(error))

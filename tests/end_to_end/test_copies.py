@@ -51,6 +51,7 @@ def is_ready(network: LocalTestnet) -> bool:
     return False
 
 
+@pytest.mark.long
 def test_of_two_copies_the_older_one_ends_with_what_to_do(fresh_network: LocalTestnet, tmp_path: Path) -> None:
     network, elsewhere = fresh_network, tmp_path / "elsewhere"
     network.options = BARE

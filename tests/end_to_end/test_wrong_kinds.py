@@ -9,6 +9,7 @@ import pytest
 from nectar_node.base.folder import NodeFolder
 from testnet.real.links.claim import links_folder
 from tests.commands import nectar
+from tests.seeds import sample
 
 FOLDERS = ("control.sock", "lock", "log", "boot.json", "store", "format")
 FILES = ("vfs", "records", "code")
@@ -28,7 +29,7 @@ def refusal(folder: Path, *words: str) -> str:
     return done.err
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", sample(FOLDERS, 2))
 def test_a_folder_in_the_place_of_a_file_is_named(node: NodeFolder, tmp_path: Path, name: str) -> None:
     (node.path / name).mkdir(mode=0o700)
     said = refusal(tmp_path / "net", "boot", "registrar.nec", "--detach")
@@ -36,7 +37,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(node: NodeFolder, tmp_path: Pa
     assert (node.path / name).is_dir()
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", sample(FILES))
 def test_a_file_in_the_place_of_a_folder_is_named(node: NodeFolder, tmp_path: Path, name: str) -> None:
     (node.path / name).write_text("precious")
     said = refusal(tmp_path / "net", "boot", "registrar.nec", "--detach")
@@ -44,7 +45,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(node: NodeFolder, tmp_path: Pa
     assert (node.path / name).read_text() == "precious"
 
 
-@pytest.mark.parametrize("name", ["lock", "control.sock", "log"])
+@pytest.mark.parametrize("name", sample(["lock", "control.sock", "log"]))
 def test_a_folder_in_the_place_of_a_file_of_the_links_is_named(tmp_path: Path, name: str) -> None:
     links = links_folder(tmp_path / "net")
     (links.path / name).mkdir(parents=True, mode=0o700)

@@ -88,7 +88,7 @@ from tests.seeds import SOAK
 
 NAMES = "abcdef"
 ROOM, ROOM_BYTES = 3, 120
-EXAMPLES, STEPS = 50, 80
+EXAMPLES, STEPS = 25, 80
 IN_SOAK = 20_000
 chances = st.integers(0, 9)
 

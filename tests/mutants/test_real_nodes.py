@@ -68,6 +68,7 @@ def test_nothing_is_found_where_all_promises_are_kept(name: str, runs: Runs) -> 
     assert (report["result"], report["text"]) == ("passed", "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_promise_is_found_by_its_number(name: str, runs: Runs) -> None:
     report = runs[name].result()

@@ -1,4 +1,5 @@
-"""One engine for the nodes of this folder's tests: what it has compiled once it need not compile again."""
+"""One engine for the nodes of this folder's tests, with the cache that nodes have: what was compiled once need not be
+compiled again, whichever process did it."""
 
 from __future__ import annotations
 
@@ -8,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from kernel.wasm.engine import Engine
-from nectar_node.contract.config import REGISTRAR_NAME
+from nectar_node.contract.config import REGISTRAR_NAME, module_cache
 from nectar_node.launcher.boot_options import BootOptions
 from testnet.real.local import LocalTestnet
 from tests.nectar_node.cli.real_node import RealNode, real_node
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = Engine(tmp_path_factory.mktemp("modules"), replayable=False)
+def engine() -> Iterator[Engine]:
+    engine = Engine(module_cache(), replayable=False)
     yield engine
     engine.close()
 
@@ -24,7 +25,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def replayable() -> Iterator[Engine]:
     """The same for nodes in virtual time."""
-    engine = Engine(None, replayable=True)
+    engine = Engine(module_cache(), replayable=True)
     yield engine
     engine.close()
 

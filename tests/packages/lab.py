@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import weakref
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from kernel.contract.address import ProcessId
 from kernel.contract.guest import Arrival, Failure
 from nectar_node.interfaces.fitting import misfit
+from nectar_node.interfaces.messages import ProcessApi
 from nectar_node.interfaces.shapes import VariantShape
 from nectar_node.packages.interfaces import package_api
 from nectar_node.packages.manifest import read_package
@@ -92,13 +94,17 @@ class Lab:
         return sorted(id.process for id in self.node.core.kernel.processes if id.package == package)
 
 
+@cache
+def _apis(folder: Path) -> tuple[ProcessApi, ...]:
+    """What a package says of its messages, read once for all tests of a process."""
+    return tuple(package_api(read_package(folder, "one.nec")))
+
+
 class Described:
     """What the packages of these folders say of their messages (`api/*.wit`), and whether they keep to it."""
 
     def __init__(self, folders: tuple[Path, ...]) -> None:
-        self._apis = {
-            str(api.process): api for folder in folders for api in package_api(read_package(folder, "one.nec"))
-        }
+        self._apis = {str(api.process): api for folder in folders for api in _apis(folder)}
         self.seen: set[tuple[str, str]] = set()
         """Messages that were answered, each the process and the name."""
 

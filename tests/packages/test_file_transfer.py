@@ -54,8 +54,8 @@ def test_1500_offers_from_one_node_take_few_places_and_honest_files_come_meanwhi
     assert inbox.received() == data
 
 
-def test_twenty_nodes_that_take_all_they_can_leave_a_place_to_everybody_else(engine: Programs) -> None:
-    evil = tuple(f"evil{number}.nec" for number in range(20))
+def test_seventeen_nodes_that_take_all_they_can_leave_a_place_to_everybody_else(engine: Programs) -> None:
+    evil = tuple(f"evil{number}.nec" for number in range(17))
     inbox = InboxLab(engine, evil)
     offers = [inbox.offer(f"{number}.bin", MIB, node) for number in range(MAX_OF_NODE) for node in evil]
     answers = inbox.answers(offers)
@@ -274,13 +274,12 @@ def test_partial_files_make_room_of_the_node_that_left_most(engine: Programs) ->
 BAD = ["a/b", "a\\b", "a\x1b[2J", "a\x85", ".hidden", "end.", "end ", "CON", "nul.tar.gz", "com1.txt", "LPT³"]
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_name_that_the_receivers_drive_cannot_have_is_refused_before_a_byte_is_sent(
-    inbox: InboxLab, name: str
-) -> None:
-    (answer,) = inbox.answers([inbox.offer(name, 10)])
-    assert answer["Refused"]["reason"].startswith(f"{RECEIVER} does not accept the name: the file's name ")
-    assert inbox.partial_files() == {}
+def test_a_name_that_the_receivers_drive_cannot_have_is_refused_before_a_byte_is_sent(inbox: InboxLab) -> None:
+    for name in BAD:
+        (answer,) = inbox.answers([inbox.offer(name, 10)])
+        reason = answer["Refused"]["reason"]
+        assert reason.startswith(f"{RECEIVER} does not accept the name: the file's name "), name
+        assert inbox.partial_files() == {}, name
 
 
 # --- the policy -----------------------------------------------------------------------------------------------------
@@ -331,10 +330,10 @@ def test_nodes_that_are_named_as_before_are_those_from_whom_files_are_accepted(i
     assert (failed["kind"], failed["reason"]) == ("Refused", f"{RECEIVER} accepts no files from {EVIL}")
 
 
-@pytest.mark.parametrize("body", ["GetPolicy", "Offers", {"Policy": {}}, {"Accept": {"id": "1"}}])
-def test_another_node_has_no_say_in_it(inbox: InboxLab, body: object) -> None:
-    answer = inbox.lab.ask(f"{RECEIVER}@file_transfer:file_transfer:sys", body, where=EVIL)
-    assert answer == {"Err": "only the user of this node may ask this"}
+def test_another_node_has_no_say_in_it(inbox: InboxLab) -> None:
+    for body in ("GetPolicy", "Offers", {"Policy": {}}, {"Accept": {"id": "1"}}):
+        answer = inbox.lab.ask(f"{RECEIVER}@file_transfer:file_transfer:sys", body, where=EVIL)
+        assert answer == {"Err": "only the user of this node may ask this"}, body
 
 
 def test_an_inbox_holds_no_more_files_and_bytes_than_its_user_wants(inbox: InboxLab) -> None:

@@ -94,10 +94,10 @@ def test_nodes_that_all_ask_each_other_at_once_do_not_block_each_other(engine: P
     names = (ONE, TWO, THREE)
     lab = Lab(engine, ("witness",), names)
     for node in lab.nodes:
-        begin(node, list(names), count=2000)
+        begin(node, list(names), count=500)
     lab.simulation.rest(30)
     for node in lab.nodes:
-        assert report(node)["asked"] == [asked(target, 2000, answered=2000) for target in names]
+        assert report(node)["asked"] == [asked(target, 500, answered=500) for target in names]
     assert silent(*lab.nodes)
 
 

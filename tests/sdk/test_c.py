@@ -38,6 +38,7 @@ from tests.sdk.test_zig import (  # noqa: F401 the same promises, of another mir
     test_ten_thousand_messages_need_no_more_memory_than_a_hundred,
     test_why_a_spawn_failed_is_told_apart,
 )
+from tests.seeds import examples
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ _NEARLY = st.text(alphabet='[]{}:,"\\u0dD8e+-.19ntf \n\x00é', max_size=12)
 @example(b'"\\ud83d\\ude00"')
 @example(b'{"a":1,"a":2}')
 @example(b"[" * 64 + b"]" * 64)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(200))
 def test_what_is_json_comes_through_and_nothing_else_does(mirror: Mirror, body: bytes) -> None:  # noqa: F811
     try:
         expected = strict(body)
@@ -128,7 +129,7 @@ def test_what_is_json_comes_through_and_nothing_else_does(mirror: Mirror, body: 
 @example(1.7976931348623157e308)
 @example(2.2250738585072014e-308)
 @example(9007199254740993.0)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(200))
 def test_a_float_is_written_in_the_fewest_digits_that_read_back_the_same(mirror: Mirror, value: float) -> None:  # noqa: F811
     written = through(mirror, b"%.20e" % value).decode()
     assert repr(float(written)) == repr(value)

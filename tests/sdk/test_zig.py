@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +56,8 @@ from kernel.wasm.engine import Engine
 from nectar_node.base.errors import DoesNotCompile
 from nectar_node.toolchains.zig import SDK, build, compile_guest
 from packages.build import PACKAGES, ROOT, differing
+from tests.kernel.wasm.official import TOOL
+from tests.seeds import examples
 
 pytest.importorskip("ziglang")
 
@@ -65,7 +66,6 @@ THEIR = Address.parse("their.node.nec@other:package_2:some-user.nec")
 CAPABILITIES = (Capability(THEIR, '"messaging"'), Capability(OUR, '{"any":[1]}'))
 BLOB = LazyLoadBlob("text/plain", b"blob \x00\xff")
 MEMORY = 64 << 20
-WASM_TOOLS = Path(sysconfig.get_path("scripts")) / "wasm-tools"
 GUESTS = sorted(path.relative_to(PACKAGES).as_posix() for path in PACKAGES.glob("*/pkg/*.wasm"))
 
 
@@ -132,13 +132,13 @@ def embed(wasm: Path, folder: Path) -> Path:
         ("validate", component),
     )
     for arguments in commands:
-        subprocess.run([WASM_TOOLS, *arguments], check=True)
+        subprocess.run([TOOL, *arguments], check=True)
     return component
 
 
 def test_every_signature_is_that_of_the_wit(compiled: Path, tmp_path: Path) -> None:
     component = embed(compiled, tmp_path)
-    wit = subprocess.run([WASM_TOOLS, "component", "wit", component], check=True, capture_output=True, text=True).stdout
+    wit = subprocess.run([TOOL, "component", "wit", component], check=True, capture_output=True, text=True).stdout
     functions = [line.split(":")[0].strip() for line in wit.splitlines() if ": func(" in line]
     assert sorted(functions) == sorted(["export init", *_functions_of_the_interface()])
 
@@ -368,7 +368,7 @@ _BODIES = st.one_of(
 
 
 @given(body=_BODIES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(300))
 def test_no_body_makes_the_parser_trap(mirror: Mirror, body: bytes) -> None:
     (effect,) = mirror.told("json", body)
     assert isinstance(effect, SendResponse)

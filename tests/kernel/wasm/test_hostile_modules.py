@@ -28,6 +28,7 @@ from tests.kernel.wasm.modules import (
     sized,
     vector,
 )
+from tests.seeds import examples
 
 REAL = [(GUESTS / name).read_bytes() for name in ("echo.component.wasm", "echo.wasm", "output.wasm")]
 MAX = 2**32 - 1
@@ -122,7 +123,7 @@ def test_g25_a_program_that_cannot_be_instantiated_ends_at_its_start(
     assert reason in str(end.trap)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_g25_whatever_is_done_to_a_real_guest_only_bad_module_leaves(data: st.DataObject) -> None:
     wasm = bytearray(data.draw(st.sampled_from(REAL)))

@@ -15,6 +15,7 @@ from kernel.wasm.canonical import wit
 from kernel.wasm.canonical.lower import ALIGNMENT_BITS, BATCH, Lowered, Plain, compile_lower, lower_text
 from kernel.wasm.canonical.wit import INTERFACES, Bytes, List, Record, Type
 from tests.kernel.wasm import reference
+from tests.seeds import examples
 
 TARGET = 1024
 SOURCE = Address.parse("our.nec@peer:test:sys")
@@ -103,7 +104,7 @@ def test_after_the_memory_has_grown_the_same_call_succeeds() -> None:
     assert memory[5000:5004] == b"1234"
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_only_a_guest_trap_leaves_whatever_places_a_guest_gives(data: st.DataObject) -> None:
     kind = Record((("a", MANY), ("b", List(wit.CAPABILITY, 10))), tuple)

@@ -77,7 +77,7 @@ def opened(both: Both, path: str, *arguments: int) -> int:
     return int(fd)
 
 
-@pytest.mark.parametrize("seed", seeds(25, 2000))
+@pytest.mark.parametrize("seed", seeds(8, 2000))
 def test_g28_calls_from_a_seed_come_to_the_same_on_both_drives(both: Both, seed: int) -> None:
     Storm(seed, both).blow(CALLS)
 
@@ -481,8 +481,8 @@ _FAR, _LAST = 1 << 24, (1 << 32) - 1
 
 @pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "fd_renumber"])
 def test_g28_pointers_and_lengths_out_of_memory(both: Both, name: str) -> None:
-    for number in (0, 1, 2, 3, _FAR, _FAR - 4, 1 << 31, _LAST - 7, _LAST):
-        for other in (0, 1, 8, 1 << 27, (1 << 27) + 1, 1 << 31, _LAST):
+    for number in (0, 3, _FAR - 4, _LAST - 7, _LAST):
+        for other in (0, 8, (1 << 27) + 1, _LAST):
             fd = opened(both, "f", CREAT)
             first = fd if name.startswith("fd_") and name != "fd_readdir" else DRIVE
             rest = (number, other) * 4

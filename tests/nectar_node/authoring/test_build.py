@@ -146,6 +146,7 @@ def test_a_folder_that_is_no_package_is_refused_with_what_to_do(tmp_path: Path) 
         build(tmp_path)
 
 
+@pytest.mark.long
 def test_the_same_sources_are_the_same_bytes_in_another_folder_and_for_another_user(tmp_path: Path) -> None:
     first = make(tmp_path / "a" / "greeter", "one")
     second = make(tmp_path / "b" / "deeper" / "under another name", "one")

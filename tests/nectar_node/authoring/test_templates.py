@@ -78,6 +78,7 @@ def test_editors_find_the_sdk_through_a_link_that_a_build_renews(tmp_path: Path,
     assert (tmp_path / "greeter" / ".sdk").resolve() == SDK_FOLDER.resolve()
 
 
+@pytest.mark.long
 def test_the_recipe_for_ci_builds_a_new_package_and_runs_its_tests(tmp_path: Path) -> None:
     folder = tmp_path / "greeter"
     create(folder, Language.ZIG, Template.ECHO)

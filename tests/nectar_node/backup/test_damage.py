@@ -22,7 +22,7 @@ from nectar_node.backup.format.packs import (
 )
 from nectar_node.backup.stores.memory import MemoryRemote
 from tests.nectar_node.backup.lab import Files, Lab, Place
-from tests.seeds import seeds
+from tests.seeds import examples, seeds
 
 MIB = 1 << 20
 
@@ -237,7 +237,7 @@ def test_an_earlier_copy_can_be_restored_when_the_newest_head_is_damaged() -> No
     assert lab.restored(at=now).files == before
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_a_remote_returns_is_restored_right_or_refused(data: st.DataObject) -> None:
     lab = backed_up(data.draw(st.integers(0, 3)), 100, 2000)

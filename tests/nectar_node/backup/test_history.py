@@ -129,7 +129,7 @@ class History:
                 assert self.lab.restored(at=now, remote=kept.place.remote).files == files
 
 
-@pytest.mark.parametrize("seed", seeds(5, 300))
+@pytest.mark.parametrize("seed", seeds(2, 300))
 def test_what_was_called_complete_is_restored(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that small files have many chunks, and lists of ids.
     for module, name, value in SMALL:

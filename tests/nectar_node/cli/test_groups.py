@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nectar_node.cli.main import main
+from nectar_node.cli.main import build, main
 from nectar_node.console.outcome import BAD_USAGE
+from tests.seeds import sample
 
 APP = """
 import typer
@@ -46,7 +47,7 @@ def test_an_installed_package_adds_its_commands(package: Path, capsys: pytest.Ca
     assert "  circus " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("code", ["1 / 0\n", "app = 7\n", "import no_such_module\n", ""])
+@pytest.mark.parametrize("code", sample(["1 / 0\n", "app = 7\n", "import no_such_module\n", ""], 2))
 def test_one_that_is_broken_is_one_sentence_and_the_others_work(
     package: Path, capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
@@ -58,7 +59,7 @@ def test_one_that_is_broken_is_one_sentence_and_the_others_work(
     assert "  testnet " in said.out
 
 
-@pytest.mark.parametrize("words", [["send", "--help"], ["boot", "--help"], ["net", "--help"]])
+@pytest.mark.parametrize("words", sample([["send", "--help"], ["boot", "--help"], ["net", "--help"]]))
 def test_our_own_commands_load_nobody_elses(words: list[str]) -> None:
     code = "import sys; from nectar_node.cli.main import main; main(sys.argv[1:]); print([*sys.modules])"
     ended = subprocess.run([sys.executable, "-P", "-c", code, *words], capture_output=True, text=True, check=True)
@@ -71,6 +72,17 @@ def test_a_command_of_one_group_does_not_load_the_others() -> None:
     ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert "'testnet.cli.testnet'" in ended.stdout
     assert "'testnet.cli.sim'" not in ended.stdout
+    assert "'nectar_node.cli.backups.backup'" not in ended.stdout
+
+
+def test_of_a_group_only_the_command_that_is_typed_is_made_and_of_a_misspelt_one_all() -> None:
+    def made(*words: str) -> int:
+        (group,) = build(words[0], words[1:]).registered_groups
+        assert group.typer_instance is not None
+        return len(group.typer_instance.registered_commands)
+
+    assert made("keys", "show") == made("sim", "list") == 1
+    assert made("keys", "shwo") == made("keys") == made("keys", "--help") > 1
 
 
 def test_a_command_of_a_testnet_does_not_load_the_others_and_a_misspelt_one_is_told_which_it_resembles(

@@ -17,6 +17,7 @@ from nectar_node.launcher.client import ControlError
 from nectar_node.launcher.transfer_answers import decode_untrusted
 from tests.commands import Ended, nectar
 from tests.nectar_node.cli.served_node import Reply, make_network, serve_node
+from tests.seeds import examples
 
 POLICY = {"version": 1, "accept": "all", "from": [], "max_size": 64 << 30, "max_total": None, "max_files": None}
 OFFER = {"id": 3, "peer": "send.nec", "name": "a.bin", "size": 2048, "verdict": "pending", "silent": 1}
@@ -149,7 +150,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(values)
 def test_no_answer_causes_another_error(value: object) -> None:
     for kind in (PolicyAnswer, OffersAnswer):

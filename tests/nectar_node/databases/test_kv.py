@@ -18,7 +18,7 @@ from nectar_node.system.process import SORRY
 from tests.nectar_node.system.asked import PACKAGE, SIBLING, Asked
 from tests.nectar_node.system.driven import APP, OTHER
 from tests.nectar_node.system.drives import JSON
-from tests.seeds import seeds
+from tests.seeds import examples, seeds
 
 EARLY = (Generation.EARLY, Generation.MIDDLE)
 
@@ -191,7 +191,7 @@ def test_what_was_answered_is_there_after_a_boot(kv: Asked) -> None:
     assert kv.ask({"Get": key("a")}) == ({"Get": key("a")}, b"one")
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(JSON)
 def test_any_request_gets_one_answer(value: object) -> None:
     kv = Asked(Kv)

@@ -16,7 +16,7 @@ from nectar_node.storage import package_sql
 from tests.nectar_node.system.asked import PACKAGE, Asked
 from tests.nectar_node.system.driven import APP, OTHER
 from tests.nectar_node.system.drives import JSON
-from tests.seeds import seeds
+from tests.seeds import examples, seeds
 
 
 class Sql(Asked):
@@ -262,7 +262,7 @@ def test_a_database_of_the_other_kind_is_another_one(sql: Sql) -> None:
     assert [path[-1] for path in sql.disk.paths() if path[-1].endswith(".db")] == ["sqlite-d.db"]
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(JSON)
 def test_any_request_gets_one_answer(value: object) -> None:
     sql = Sql()
@@ -280,7 +280,7 @@ WORDS = (
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=12), st.booleans())
 def test_any_statement_gets_one_answer_and_leaves_a_database_that_works(words: list[str], writes: bool) -> None:
     sql = Sql()

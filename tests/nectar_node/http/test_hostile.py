@@ -18,6 +18,7 @@ from nectar_node.http.pages import PageAnswer
 from nectar_node.http.requests import HttpRefused, read_untrusted
 from nectar_node.http.sessions import WebSessions
 from nectar_node.http.uploads import Uploads
+from tests.seeds import examples
 
 NAMES = OurNames(frozenset({"my.lan"}), frozenset({"example.org"}))
 WEB = ProcessId("web", "site", "local")
@@ -80,7 +81,7 @@ BODIES = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.sampled_from(["GET", "HEAD", "POST", "DELETE", "OPTIONS", "get", ""]),
     HOSTS,
@@ -128,7 +129,7 @@ def test_nothing_opens_what_is_for_the_user_or_leads_elsewhere(
         assert not isinstance(process, ProcessId), "nobody is signed in"
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.one_of(
         st.binary(max_size=80),
@@ -153,7 +154,7 @@ def test_what_is_no_message_of_a_program_is_refused(body: bytes) -> None:
     assert message.target.validate()
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.sampled_from(["NewPackage", "Install", "x"]),
     st.recursive(

@@ -96,6 +96,7 @@ def test_it_is_a_process_of_its_own_with_its_own_command_line_and_session(server
     assert [each.end(0) for each in programs] == [0, 0]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(namespaces.unavailable() is not None, reason="only where there are namespaces")
 def test_a_node_on_a_host_of_its_own_is_a_copy_that_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forked, "_servers", {})

@@ -131,7 +131,7 @@ UNFIT = ("--http", "0", "--tls", f"{__file__},{__file__}")
 """Options of a node that cannot start: there is neither certificate nor key."""
 
 
-@pytest.mark.parametrize("manner", [(), ("--once",)], ids=["supervised", "once"])
+@pytest.mark.parametrize("manner", [(), pytest.param(("--once",), marks=pytest.mark.long)], ids=["supervised", "once"])
 def test_the_options_of_a_boot_that_has_failed_are_not_those_of_the_next(
     tmp_path: Path, manner: tuple[str, ...]
 ) -> None:

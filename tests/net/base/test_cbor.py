@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from net.base.cbor import loads_untrusted
 from net.base.errors import BadCbor
+from tests.seeds import examples
 
 VALUE = st.recursive(
     st.none()
@@ -27,7 +28,7 @@ FILLING = bytes(40)
 """Elements behind an item under test, so that there is more than may go uncounted."""
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(VALUE)
 def test_what_the_protocol_needs_is_read_whether_its_items_are_counted_or_not(value: object) -> None:
     data = cbor2.dumps(value)

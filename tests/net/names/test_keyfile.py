@@ -22,6 +22,7 @@ from net.names.keyfile import (
 )
 from tests.cheap_keys import CHEAP
 from tests.net.world import entropy_of, identity_of
+from tests.seeds import examples
 
 IDENTITY = identity_of("ann.test")
 FORMER = identity_of("ann.test", "former")
@@ -172,7 +173,7 @@ def test_what_is_no_key_file_is_damaged(data: bytes) -> None:
         decode_key_file_untrusted(data)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(position=st.integers(0, len(CHANGING.encode()) - 1), byte=st.integers(0, 255))
 def test_one_changed_byte_never_gives_another_key(position: int, byte: int) -> None:
     data = CHANGING.encode()

@@ -21,7 +21,7 @@ from testnet.sim.injection import Injected, Injection, Probe, Reached
 from tests.injections import play_seeds
 from tests.net.world import GENESIS, PORT, REGISTRAR, Node, World, host_of, identity_of, pair
 
-SEEDS = range(60)
+SEEDS = range(20)
 """In every run of the tests; the others are whole nodes'."""
 LONG_SEEDS = range(1_000, 9_000)
 """In `make soak`."""

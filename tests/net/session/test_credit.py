@@ -10,6 +10,7 @@ from net.base.limits import MAX_BLOB_BYTES, MESSAGE_OVERHEAD_BYTES, MIB, SESSION
 from net.session.credit import Share, Shares
 from net.session.outbox import Outbox
 from tests.net.frames import record
+from tests.seeds import examples
 
 KIB = 1024
 SMALL = 200 + MESSAGE_OVERHEAD_BYTES
@@ -34,7 +35,7 @@ def saturate(shares: Shares[None], target: Share[None], cost: int) -> int:
     return next(number for number in count() if not shares.begin(target, cost))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(1, 9).map(lambda scale: 4**scale), st.booleans()),
@@ -76,7 +77,7 @@ def test_the_next_targets_share_shrinks_as_others_are_stuck(stuck: int, small_me
         assert saturate(shares, share(shares, "next"), cost) == messages
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(st.one_of(st.integers(129, 40 * KIB), st.integers(129, 75 * MIB)), min_size=1, max_size=100),
     st.booleans(),
@@ -127,7 +128,7 @@ def test_a_large_message_that_can_never_begin_leaves_the_others_their_shares() -
 NAMES = st.integers(0, 30)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.tuples(NAMES, st.sampled_from([0, 500, 30_000, 3_000_000])), min_size=1, max_size=120), st.data())
 def test_an_outbox_delivers_to_those_who_take_whoever_is_stuck(
     queued: list[tuple[int, int]], data: st.DataObject

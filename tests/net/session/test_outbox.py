@@ -10,6 +10,7 @@ from net.base.limits import FIRST_ALLOCATION_BYTES, MAX_PLAINTEXT_BYTES, MAX_QUE
 from net.session.inbox import Arrived, Inbox
 from net.session.outbox import Outbox
 from tests.net.frames import record
+from tests.seeds import examples
 
 CREDIT = (1 << 30, 1000)
 IDENTIFIER = bytes(16)
@@ -170,7 +171,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(OPERATIONS)
 def test_whatever_happens_each_message_arrives_once_in_order_and_is_acknowledged_once(
     operations: list[tuple[str, int, int]],

@@ -20,6 +20,7 @@ from testnet.real.links.client import LinksProcess
 from testnet.real.local import LocalTestnet
 from testnet.real.orders import absolute, parse_parameters, parse_where
 from tests.testnet.cli.lab import Shell
+from tests.waiting import until
 
 ONE, OTHER = "one.nec", "other.nec"
 LIMIT = 60.0
@@ -160,7 +161,7 @@ def test_when_the_links_die_everybody_says_so_and_up_starts_them_again(shell: Sh
     assert sentence in shell.say("testnet", "status")
     assert shell.fails("testnet", "fault", "list")[1].startswith(sentence)
     assert shell.say("testnet", "up", "--detach") == "The links between the nodes run again; no faults hold.\n"
-    assert shell.greet(ONE, OTHER) == "Answered"
+    until(lambda: shell.greet(ONE, OTHER) == "Answered")  # who was cut off for long is Offline until it is back
 
 
 def test_nodes_that_reach_each_other_directly_have_no_faults(tmp_path: Path) -> None:

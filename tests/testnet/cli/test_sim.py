@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_no_empty_journal_of_a_run(folder: Path) -> None:
 def test_a_failing_sweep_prints_the_shrunk_schedule_in_words_and_the_command_that_replays_it(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
-    assert sim("sweep", own("FAILS"), "--first", FAILING, "--seeds", "1") == 1
+    assert sim("sweep", own("FAILS"), "--first", FAILING, "--seeds", "1", "--jobs", "1") == 1
     text = capsys.readouterr().out
     shrunk = folder / f".nectar/sim/own.py-FAILS-2-nodes-seed-{FAILING}-shrunk.journal"
     header = read_journal_untrusted(shrunk).header
@@ -199,7 +199,8 @@ def test_a_failing_sweep_prints_the_shrunk_schedule_in_words_and_the_command_tha
 def test_a_sweep_keeps_going_if_it_is_told_to_and_a_dead_process_is_one_of_its_findings(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert sim("sweep", own("DIES"), "--first", "3", "--seeds", "2", "--keep-going", "--runs", "1", "--json") == 1
+    words = ("--first", "3", "--seeds", "2", "--jobs", "1", "--keep-going", "--runs", "1", "--json")
+    assert sim("sweep", own("DIES"), *words) == 1
     found = answer(capsys)
     assert (found["passed"], found["interrupted"]) == (1, False)
     ((text, seed),) = [(each["text"], each["plan"]["seed"]) for each in found["failed"]]
@@ -216,13 +217,16 @@ def test_a_plan_that_kills_its_process_can_be_played_again_from_its_journal(caps
 def test_a_failure_of_a_guided_sweep_has_a_journal_with_its_whole_plan(
     capsys: pytest.CaptureFixture[str], folder: Path
 ) -> None:
-    assert sim("sweep", own("FAILS"), "--guided", "--first", FAILING, "--seeds", "1", "--runs", "1") == 1
+    assert sim("sweep", own("FAILS"), "--guided", "--first", FAILING, "--seeds", "1", "--jobs", "1", "--runs", "1") == 1
     command = capsys.readouterr().out.partition("\nreplay      nectar ")[2].partition("\n")[0]
     assert command.endswith(f"own.py-FAILS-2-nodes-seed-{FAILING}-plan-1-shrunk.journal")
     assert main(command.split()) == 0
 
 
-@pytest.mark.parametrize(("guided", "shown"), [((), "\nrun         nectar sim run "), (("--guided",), " played, ")])
+@pytest.mark.parametrize(
+    ("guided", "shown"),
+    [((), "\nrun         nectar sim run "), pytest.param(("--guided",), " played, ", marks=pytest.mark.long)],
+)
 def test_ctrl_c_keeps_what_was_found_and_leaves_no_process_behind(
     folder: Path, guided: tuple[str, ...], shown: str
 ) -> None:
@@ -296,6 +300,7 @@ def test_a_journal_of_another_version_or_of_a_scenario_that_is_gone_is_one_sente
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_shrinking_writes_the_journal_of_what_matters(capsys: pytest.CaptureFixture[str], failed: str) -> None:
     Path("x.journal").write_text(failed)
     assert sim("shrink", "x.journal", "-o", "small.journal", "--json") == 0

@@ -62,18 +62,18 @@ def test_no_seed_is_lost_or_counted_twice_when_a_worker_is_killed_in_the_midst(
     processes: DaskProcesses, cluster: DaskCluster
 ) -> None:
     doomed = processes.add()
-    seeds, tally = range(24), SweepTally(24)
+    seeds, tally = range(10), SweepTally(10)
     failing = [seed for seed in seeds if fails(expand(FAILS, seed))]
 
     def show() -> None:
-        if tally.done >= 3 and doomed.poll() is None:
+        if tally.done >= 2 and doomed.poll() is None:
             doomed.kill()
             doomed.wait()
 
     sweep(cluster, (plan("FAILS", seed) for seed in seeds), tally, True, show)
     assert doomed.returncode is not None
     assert sorted(each.plan.seed for each in tally.failures) == failing
-    assert (tally.done, cluster.busy) == (24, 0)
+    assert (tally.done, cluster.busy) == (10, 0)
 
 
 def test_a_plan_that_breaks_its_process_is_told_and_the_worker_goes_on(cluster: DaskCluster) -> None:
@@ -108,11 +108,11 @@ def test_the_command_plays_and_shrinks_on_the_cluster(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     seed = next(seed for seed in range(200) if fails(expand(FAILS, seed)))
-    words = ["sim", "sweep", f"{HERE}:FAILS", "--first", str(seed), "--seeds", "1", "--runs", "12", "--json"]
+    words = ["sim", "sweep", f"{HERE}:FAILS", "--first", str(seed), "--seeds", "1", "--runs", "2", "--json"]
     assert main([*words, "--on", processes.on]) == 1
     told = json.loads(capfd.readouterr().out)
     (shrunk,) = told["shrunk"]
-    assert (shrunk["again"]["plan"]["seed"], shrunk["runs"]) == (seed, 12)
+    assert (shrunk["again"]["plan"]["seed"], shrunk["runs"]) == (seed, 2)
     assert len(shrunk["smallest"]["plan"]["schedule"]) <= len(shrunk["again"]["plan"]["schedule"])
     assert Path(shrunk["smallest_journal"]).is_file()
 

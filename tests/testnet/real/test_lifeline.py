@@ -26,6 +26,7 @@ from testnet.testing.networks import unavailable
 from tests.levels.labs import REAL
 from tests.nectar_node.cli.child import boot_child
 from tests.nectar_node.cli.served_node import make_network
+from tests.seeds import sample
 from tests.testnet.cli.lab import Shell
 from tests.testnet.plugin_runs import QUIET
 
@@ -163,6 +164,7 @@ def test_a_killed_chaos_leaves_a_testnet_that_was_down_as_it_found_it(tmp_path: 
     assert [path.name for path in folder.rglob("trace*")] == []
 
 
+@pytest.mark.long
 def test_a_killed_chaos_leaves_no_folder_beside_a_testnet_that_runs(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "testnet")
     shell.say("testnet", "up", "--nodes", "a.nec,b.nec", "--detach")
@@ -197,6 +199,7 @@ def test_a_killed_up_leaves_nodes_that_ran_before_and_their_links_and_nothing_el
         shell.say("testnet", "down")
 
 
+@pytest.mark.long
 def test_a_killed_pytest_leaves_no_node(tmp_path: Path) -> None:
     (tmp_path / "test_waits.py").write_text(TEST)
     where = ("--rootdir", str(tmp_path), "--basetemp", str(tmp_path / "base"))
@@ -264,7 +267,7 @@ def test_nodes_end_with_their_lifeline_also_when_a_fault_has_killed_them_before_
     os.close(reading)
 
 
-@pytest.mark.parametrize("descriptor", ["99", "-1", "99999999999"])
+@pytest.mark.parametrize("descriptor", sample(["99", "-1", "99999999999"]))
 def test_a_lifeline_that_is_none_is_one_sentence(descriptor: str, tmp_path: Path) -> None:
     words = ["registrar.nec", str(tmp_path), f"--lifeline={descriptor}"]
     ended = boot_child(words, encode_told(DEFAULT_OPTIONS))

@@ -24,6 +24,7 @@ from testnet.scenarios.store import (
     version_replicated,
 )
 from testnet.sim.programs import Programs
+from tests.seeds import sample
 from tests.testnet.scenarios.played import passes
 from tests.testnet.scenarios.told import NOTHING, Told, answered
 
@@ -31,7 +32,7 @@ MAIN, COPY = NODES = STORE.nodes
 
 
 @pytest.mark.parametrize("fault", [Crash, Unsynced, DiskFull])
-@pytest.mark.parametrize("node", NODES)
+@pytest.mark.parametrize("node", sample(NODES))
 def test_it_holds_when_a_node_fails_while_much_is_put(
     programs: Programs, fault: type[Crash | Unsynced | DiskFull], node: str
 ) -> None:

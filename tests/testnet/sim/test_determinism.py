@@ -21,12 +21,13 @@ from testnet.scenarios.scenario import Plan
 from testnet.sim.programs import Programs
 from testnet.sim.run import Result, run
 from testnet.sim.simulation import Simulation
+from tests.seeds import sample
 
 SEED = 20260174
 """With it no scenario plays for long, and those of HASH_SEEDS have faults, but for the largest."""
 LARGEST = "greedy"
 """Of the scenarios, by events."""
-HASH_SEEDS = {LARGEST: "1", "churn": "12345", "file_transfer": "random"}
+HASH_SEEDS = {LARGEST: "1", "file_transfer": "random"}
 """What Python's hashes begin with in the other process that plays a scenario."""
 
 
@@ -56,7 +57,7 @@ def test_a_scenario_passes(name: str) -> None:
     assert 250 < len(result.journal) <= len(first(LARGEST).journal)
 
 
-@pytest.mark.parametrize("name", [name for name in SCENARIOS if name not in HASH_SEEDS])
+@pytest.mark.parametrize("name", sample([name for name in SCENARIOS if name not in HASH_SEEDS], 9))
 def test_the_same_seed_gives_the_same_journal_twice_whatever_ran_between(used: Programs, name: str) -> None:
     again = run(plan(name), used)
     assert (again.journal, again.fingerprint) == (first(name).journal, first(name).fingerprint), SEED

@@ -20,7 +20,7 @@ from testnet.sim.programs import Programs
 from testnet.sim.simulation import LinkBehaviour, NodeSpec, SimNode, Simulation
 from tests.injections import play_seeds
 
-SEEDS = range(40)
+SEEDS = range(12)
 """In every run of the tests; tests/net/peering/test_containment.py has the others."""
 LONG_SEEDS = range(1_000, 3_000)
 """In `make soak`."""

@@ -40,6 +40,13 @@ def test_a_run_gives_back_the_memory_of_its_guests_also_of_those_that_crashed() 
     assert mapped() - before < 4096 * MIB  # one guest that stays takes more
 
 
+@pytest.fixture(autouse=True)
+def _only_what_is_new_is_looked_at() -> None:
+    """What other tests have left in this process takes seconds to go through."""
+    gc.collect()
+    gc.freeze()
+
+
 def nodes() -> int:
     gc.collect()
     return sum(type(each) is NodeCore for each in gc.get_objects())
@@ -88,8 +95,6 @@ def test_ten_thousand_runs_in_one_process_take_no_more_memory_than_the_first_tho
 
 def test_objects_are_as_many_after_ten_runs_as_after_five() -> None:
     programs, counts = Programs(), []
-    gc.collect()
-    gc.freeze()  # what is there already is not looked at again and again
     for seed in range(10):
         run(draw_plan(BOOT, seed), programs, BOOT, journal=False)
         gc.collect()

@@ -24,6 +24,7 @@ from kernel.wasm.engine import Engine
 from tests.kernel.wasm.compiling.test_core_modules import interpreter
 from tests.kernel.wasm.compiling.test_quick_code import recursing
 from tests.kernel.wasm.component_texts import trap_of
+from tests.seeds import sample
 
 
 def test_thousands_of_variables_in_quick_code_end_the_guest_at_most_and_no_thread_of_the_node(
@@ -48,7 +49,7 @@ def _with_a_file_in_its_place(folder: Path) -> None:
     folder.write_bytes(b"")
 
 
-@pytest.mark.parametrize("spoil", [_without_the_cache, _with_a_file_in_its_place])
+@pytest.mark.parametrize("spoil", sample([_without_the_cache, _with_a_file_in_its_place]))
 def test_whatever_becomes_of_the_cache_while_optimised_code_is_compiled_the_program_runs_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
 ) -> None:

@@ -62,9 +62,9 @@ def test_a_program_that_takes_too_long_is_refused_and_the_second_time_at_once(
 
 
 def test_a_program_that_takes_too_much_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_COMPILE_BYTES", 600 * limits.MIB)
+    monkeypatch.setattr(limits, "MAX_COMPILE_BYTES", 180 * limits.MIB)
     with pytest.raises(BadModule, match=f"it needs more than {limits.MAX_COMPILE_BYTES} bytes of memory to compile"):
-        Compiler("epoch").compile_untrusted(program([nested(b"\x02\x40", 1_000_000)]))
+        Compiler("epoch").compile_untrusted(program([nested(b"\x02\x40", 200_000)]))
 
 
 def test_a_program_whose_compiled_code_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,13 @@ from kernel.wasm.compiling.core_modules import Core, CoreModules
 from kernel.wasm.engine import Engine
 from tests.kernel.wasm.component_texts import INIT, trap_of, wat
 from tests.kernel.wasm.guests import poll, receiver, start
+from tests.seeds import sample, seeds
 
 LARGE = 1 << 20
 """Bytes of the module that has the memory."""
 
 
+@cache
 def interpreter(letter: str) -> bytes:
     """A component that begins with a large memory, and traps if its first byte is an A."""
     return wat(f"""(core module $first (import "not" "offered" (func)))
@@ -59,7 +62,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-@pytest.mark.parametrize("is_replayable", [False, True])
+@pytest.mark.parametrize("is_replayable", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_a_second_program_that_differs_in_its_memory_alone_compiles_nothing(
     tmp_path: Path, compiled: list[int], is_replayable: bool
 ) -> None:
@@ -110,7 +113,7 @@ def give_away(entry: Path) -> None:
     os.chown(entry, 65534, 65534)
 
 
-@pytest.mark.parametrize("spoil", [truncate, open_to_others, give_away])
+@pytest.mark.parametrize("spoil", sample([truncate, open_to_others, give_away], 2))
 def test_code_that_is_not_what_this_user_has_kept_is_never_run(
     tmp_path: Path, compiled: list[int], spoil: Callable[[Path], None]
 ) -> None:
@@ -183,7 +186,7 @@ engine.load(interpreter(sys.argv[2]))
 """Loads a program when it is told to, and says so if it compiles the large module."""
 
 
-@pytest.mark.parametrize("letters", ["AA", "AB"])
+@pytest.mark.parametrize("letters", ["AB", pytest.param("AA", marks=pytest.mark.long)])
 def test_processes_that_load_what_they_share_at_once_compile_it_once_and_leave_no_lock(
     tmp_path: Path, letters: str
 ) -> None:
@@ -262,7 +265,7 @@ def test_two_core_modules_of_a_program_are_compiled_at_a_time(monkeypatch: pytes
     assert [[each.name for each in module.exports] for module in modules] == [[f"f{number}"] for number in range(4)]
 
 
-@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("turn", seeds(1, 4))
 def test_of_several_modules_that_are_not_valid_the_same_one_is_told_of_each_time(turn: int) -> None:
     broken = [bytes(wasmtime.wat2wasm(f"(module (func) {pad})"))[:-1] for pad in ('(data "")', '(data "x")', "")]
     cores = [Core(code) for code in (*broken[turn % 2 :], *broken[: turn % 2])]

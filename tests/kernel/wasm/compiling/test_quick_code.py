@@ -19,6 +19,7 @@ from kernel.wasm.engine import Engine
 from tests.kernel.wasm.compiling.test_core_modules import LARGE, interpreter
 from tests.kernel.wasm.component_texts import INIT, trap_of, wat
 from tests.kernel.wasm.modules import loops_over_locals, program
+from tests.seeds import sample
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def test_until_there_is_optimised_code_another_program_of_the_language_compiles_
         each.close()
 
 
-@pytest.mark.parametrize("has_cache", [True, False])
+@pytest.mark.parametrize("has_cache", sample([True, False]))
 def test_simulations_and_engines_that_keep_nothing_never_run_quick_code(
     tmp_path: Path, compiled: list[tuple[Mode, bool]], has_cache: bool
 ) -> None:
@@ -164,7 +165,7 @@ def recursing(calls: int, variables: int) -> bytes:
   {INIT}""")
 
 
-@pytest.mark.parametrize("variables", [0, 12, 40])
+@pytest.mark.parametrize("variables", sample([12, 0, 40]))
 def test_what_recurses_as_deep_as_optimised_code_allows_does_not_fail_with_quick_code(
     tmp_path: Path, compiled: list[tuple[Mode, bool]], variables: int
 ) -> None:

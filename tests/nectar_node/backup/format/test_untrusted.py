@@ -30,6 +30,7 @@ from nectar_node.backup.format.names import head_name, head_number, is_name
 from nectar_node.backup.format.padding import padded
 from nectar_node.backup.format.streams import ChunkStream
 from tests.nectar_node.backup.lab import Lab
+from tests.seeds import examples
 
 RING = rotated(new_ring(lambda size: bytes(size)), "keys/" + "ab" * 16, 5, lambda size: b"\1" * size)
 OTHER_RING = Lab(1).ring
@@ -109,7 +110,7 @@ def head(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("reads", [entry, listing, index, ring, directory, head])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=inputs())
 def test_it_is_read_or_refused(reads: Callable[[bytes], None], data: bytes) -> None:
     reads(data)

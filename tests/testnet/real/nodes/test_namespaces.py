@@ -303,6 +303,7 @@ def test_a_pulled_cable_keeps_the_answer_away_and_when_it_is_back_the_nodes_find
     assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
 
 
+@pytest.mark.long
 def test_a_node_behind_a_pulled_cable_that_was_never_met_is_offline(apart: Namespaces, nodes: LocalTestnet) -> None:
     boot(nodes, apart, "unmet.nec")
     apart.take_down("unmet.nec")
@@ -311,6 +312,7 @@ def test_a_node_behind_a_pulled_cable_that_was_never_met_is_offline(apart: Names
     assert outcome(nodes, "a.nec", "unmet.nec", timeout=60) == "response"
 
 
+@pytest.mark.long
 @pytest.mark.long
 def test_a_cable_that_stays_pulled_is_a_lost_connection(apart: Namespaces, nodes: LocalTestnet) -> None:
     assert outcome(nodes, "a.nec", "b.nec", timeout=60) == "response"
