@@ -24,7 +24,7 @@ from testnet.model.lab import Level
 from testnet.model.seeds import chosen
 from testnet.real.nodes import namespaces
 from testnet.runs.journal_files import journal_file, unless_empty
-from testnet.runs.plans import expand, find_scenario, plan_of, with_faults
+from testnet.runs.plans import expand, plan_of, ready_scenario, with_faults
 from testnet.runs.result import INTERRUPTED, PASSED, Result
 from testnet.scenarios.scenario import Plan, Scenario
 
@@ -90,7 +90,7 @@ def _plan(scenario: str, nodes: int | None, seed: int | None) -> tuple[Scenario,
         if nodes is not None or seed is not None:
             raise BadInput(f"{scenario} is a journal, which has its own nodes and seed: leave --nodes and --seed out.")
         return plan_of(read_journal_untrusted(Path(scenario)).header, scenario)
-    found = find_scenario(scenario)
+    found = ready_scenario(scenario)
     return found, expand(found, chosen(seed), nodes)
 
 

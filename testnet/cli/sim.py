@@ -41,7 +41,7 @@ from testnet.report.model import draw
 from testnet.report.story import tell
 from testnet.runs import result
 from testnet.runs.journal_files import journal_file, unless_empty
-from testnet.runs.plans import expand, find_scenario, with_faults
+from testnet.runs.plans import expand, ready_scenario, with_faults
 from testnet.scenarios import SCENARIOS
 from testnet.sweep.comparison import first_difference
 from testnet.sweep.exhaust import STRIKES
@@ -102,7 +102,7 @@ def run(
     as_json: options.AsJson = False,
 ) -> int:
     """Play a scenario once. Exit code: 0 passed, 1 failed."""
-    found = find_scenario(scenario)
+    found = ready_scenario(scenario)
     plan = expand(found, chosen(seed), nodes)
     if faults is not None:
         plan = with_faults(found, plan, faults)
@@ -140,7 +140,7 @@ def sweep(
     as_json: options.AsJson = False,
 ) -> int:
     """Play a scenario with many seeds, and shrink what fails. Exit code: 0 all passed, 1 some failed."""
-    found = find_scenario(scenario)
+    found = ready_scenario(scenario)
     expand(found, first, nodes)  # a bad plan is reported before anything begins
     order = SweepOrder(found, range(first, first + seeds), nodes, keep_going, runs, guided)
     console = output.console(sys.stderr if as_json else sys.stdout)
@@ -191,7 +191,7 @@ def exhaust(
 
     The run has the seed's options, and no faults but those of --faults.
     """
-    found, kinds, most = find_scenario(scenario), check_faults(fault), read_budget(budget)
+    found, kinds, most = ready_scenario(scenario), check_faults(fault), read_budget(budget)
     plan = replace(expand(found, chosen(seed), nodes), schedule=())
     if faults is not None:
         plan = with_faults(found, plan, faults)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from nectar_node.base.errors import BadInput
+from nectar_node.packages.manifest import read_package
 from testnet.model.lab import PACKAGES
 from testnet.model.travelled import local
+
+_ANY_NODE = "any.nec"
 
 
 def find_package(named: str | Path, places: Sequence[Path]) -> Path:
@@ -24,6 +28,18 @@ def find_package(named: str | Path, places: Sequence[Path]) -> Path:
         raise BadInput(f"{there[0]} is not a package: neither it nor a folder pkg in it has a manifest.json.")
     looked = " or ".join(dict.fromkeys(str(place) for place in places))
     raise BadInput(f"There is no package {str(named)!r} in {looked}{_shipped()}.")
+
+
+def check_built(folder: Path) -> None:
+    """Raise BadInput if the code of one of the package's processes is not there; what else is wrong with it, a node
+    says when it starts it."""
+    package = read_package(folder, _ANY_NODE)
+    for entry in package.entries:
+        file = package.folder / entry.wasm_path.strip("/")
+        if not file.exists():
+            where = package.folder.parent if package.folder.name == "pkg" else package.folder
+            build = f"nectar build {shlex.quote(str(where))}"
+            raise BadInput(f"{file}, the code of {entry.process}, is not there: `{build}` compiles it.")
 
 
 def _is_package(folder: Path) -> bool:

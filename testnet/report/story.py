@@ -8,7 +8,7 @@ which faults held meanwhile on its nodes. Whether a fault was needed, only anoth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testnet.journal.journal import Journal
 from testnet.report.exchanges import HELPERS, USER, ToldRequest, exchanges_of, is_helper, node_of, time_of
@@ -336,8 +336,11 @@ def _last_said(remarks: Sequence[Remark], process: str, at: float) -> Remark | N
 
 
 def _ordered(sentences: Iterable[Sentence]) -> tuple[Sentence, ...]:
-    """Return each sentence once, in the order of time."""
-    return tuple(sorted(dict.fromkeys(sentences), key=lambda each: each.at))
+    """Return each sentence once, in the order of time. Names of processes and nodes stay in small letters."""
+    begun = (
+        replace(each, text=f"T{each.text[1:]}") if each.text.startswith("the user ") else each for each in sentences
+    )
+    return tuple(sorted(dict.fromkeys(begun), key=lambda each: each.at))
 
 
 def _while(picture: Picture, each: ToldRequest, begins: float, ends: float) -> str:

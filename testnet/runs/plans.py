@@ -10,12 +10,12 @@ from pathlib import Path
 from kernel.contract.address import check_node
 from kernel.contract.errors import BadAddress
 from nectar_node.base.decoding import decode_untrusted
-from nectar_node.base.errors import BadInput
+from nectar_node.base.errors import BadInput, NodeError
 from testnet.faults.own import load_module
 from testnet.faults.schedule import read_schedule_untrusted, read_steps_untrusted
 from testnet.journal.journal import OF_A_TEST, Header
 from testnet.model.lab import NodePlan
-from testnet.model.packages import find_package
+from testnet.model.packages import check_built, find_package
 from testnet.model.seeds import MAX_SEED
 from testnet.model.travelled import local, original
 from testnet.model.unknown import unknown
@@ -48,6 +48,22 @@ def find_scenario(name: str) -> Scenario:
         raise BadInput(f"{path} has no scenario {own!r}; it has {', '.join(here) or 'none'}.")
     file = file.resolve()
     return _with_own_packages(replace(found, name=f"{original(file)}:{own}"), file)
+
+
+def ready_scenario(name: str) -> Scenario:
+    """Return the scenario of that name when all packages of its nodes are there and compiled; raises BadInput."""
+    scenario = find_scenario(name)
+    if scenario.name in SCENARIOS:
+        return scenario
+    try:
+        nodes = scenario.topology(scenario.names(None))
+    except NodeError:
+        raise
+    except Exception as error:
+        raise BadInput(f"The topology of {name} cannot be made: {type(error).__name__}: {error}.") from error
+    for folder in {folder for node in nodes for folder in node.folders()}:
+        check_built(folder)
+    return scenario
 
 
 def _with_own_packages(scenario: Scenario, file: Path) -> Scenario:
@@ -86,8 +102,8 @@ def plan_of(header: Header, origin: str) -> tuple[Scenario, Plan]:
     if header.scenario == OF_A_TEST:
         raise BadInput(f"{origin} is the journal of a test, which pytest runs again with --nectar-seed {header.seed}.")
     try:
-        return find_scenario(header.scenario), plan_untrusted(header, "its plan")
-    except BadInput as error:
+        return ready_scenario(header.scenario), plan_untrusted(header, "its plan")
+    except NodeError as error:
         raise BadInput(f"{origin} can no longer be run: {error}") from error
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from testnet.journal.journal import JournalEnd
+from testnet.runs.result import BROKEN
 from testnet.scenarios.scenario import Plan
 
 Kind: TypeAlias = tuple[str, str]
@@ -16,6 +18,7 @@ Kind: TypeAlias = tuple[str, str]
 DIED = "died"
 """A result: the process that ran the plan ended unexpectedly."""
 
+_IN_FILE = re.compile(r"\w+ in ([^,/]+), line \d+: ")
 _CODE = re.compile(r"(G\d+): ")
 _PARTICULARS = re.compile(r"[0-9a-f]{8,}|\d+(\.\d+)?")
 _FIRST = re.compile(r"(: |\. |, )")
@@ -38,6 +41,12 @@ class RunVerdict(JournalEnd):
     def kind(self) -> Kind:
         """The kind of a failure; equal kinds are likely to have one cause."""
         return self.result, kind_of_text(self.text, self.plan.nodes)
+
+
+def of_own_python(end: JournalEnd, scenario: str) -> bool:
+    """Whether a run ended by a mistake in the Python file of its scenario, `path/to/file.py:NAME`."""
+    match = _IN_FILE.match(end.text) if end.result == BROKEN else None
+    return match is not None and match[1] == Path(scenario.rpartition(":")[0]).name
 
 
 def kind_of_text(text: str, nodes: Sequence[str]) -> str:

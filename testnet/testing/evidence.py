@@ -208,6 +208,11 @@ def _shown(line: str) -> str | None:
     if word == "fault":
         it = json.loads(rest)
         return f"{at} fault {it['number']} {it['state']}{': ' + it['words'] if 'words' in it else ''}"
+    if word == "operation":
+        it = json.loads(rest)
+        if not it["wrong"]:
+            return None  # many, and they are no news: each is about a message
+        return f"{at} operation of {it['client']}, unexplained: {it['words']}, called at {it['called']:.9f}"
     return line
 
 

@@ -13,6 +13,7 @@ from nectar_node.packages.manifest import read_package
 from testnet.journal.journal import time_of
 from testnet.model.invariants import Violation, Watch
 from testnet.model.lab import Lab, Level
+from testnet.model.packages import check_built
 from testnet.real.nodes import namespaces
 from testnet.real.socket_lab import SocketLab, open_socket_lab
 from testnet.real.trace_check import TraceCheck, check_traces
@@ -73,6 +74,7 @@ class SimRun(LabRun):
         self.lab.close()
 
     def check_package(self, folder: Path) -> None:
+        check_built(folder)
         package = read_package(folder, ANY_NODE)
         for entry in package.entries:
             file = package.folder / entry.wasm_path.strip("/")

@@ -192,7 +192,7 @@ def _report_failure(verdicts: Sequence[RunVerdict], verdict: RunVerdict, journal
     if len(verdicts) > 1:
         sim_text.field("alike", f"{len(verdicts) - 1:,} more runs")
     sim_text.whole("journal", str(journal))
-    for name in ("replay", "shrink"):
+    for name in ("replay", "shrink", "explain"):
         sim_text.whole(name, sim_text.command(name, journal))
     sim_text.whole("report", f"{sim_text.command('report', journal)} -o report.html")
     output.say("")

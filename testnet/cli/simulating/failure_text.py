@@ -21,13 +21,10 @@ def print_story(journal: Journal, story: FailureStory, *, as_json: bool) -> None
     field("failed", f"at {story.at:.3f} s{place_words(journal)}", *story.text.splitlines()[:1])
     told = [f"{each.at:.3f} s  {each.text}" for each in story.told]
     field("what led", *(told or ["The journal has no message that was lost or given up before."]))
-    faults = [f"{span_of(each)};" for each in story.faults[:_MAX_FAULTS]]
-    more = len(story.faults) - len(faults)
-    field(
-        "faults",
-        *(faults or ["none held before"]),
-        *([f"and {more} more, which are in the journal"] if more > 0 else []),
-    )
+    faults = [span_of(each) for each in story.faults[:_MAX_FAULTS]]
+    if (more := len(story.faults) - len(faults)) > 0:
+        faults.append(f"and {more} more, which are in the journal")
+    field("faults", *(f"{each};" for each in faults[:-1]), *(faults[-1:] or ["none held before"]))
     for number, state in enumerate(story.states):
         for line, words in enumerate(state.words):
             field("last states" if number == line == 0 else "", f"{f'{state.process}: ' if line == 0 else '  '}{words}")

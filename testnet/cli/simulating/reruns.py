@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +17,7 @@ from testnet.model.lab import Level
 from testnet.runs.plans import plan_of, plan_untrusted
 from testnet.runs.result import BROKEN
 from testnet.scenarios.scenario import Plan, Scenario
-from testnet.sweep.verdict import RunVerdict
+from testnet.sweep.verdict import RunVerdict, of_own_python
 from testnet.sweep.workers import Workers
 from testnet.testing.again import TestAgain, fails_alike, says_the_same
 from testnet.testing.injections import KeptFault
@@ -26,7 +25,6 @@ from testnet.testing.origin import is_of_a_test
 
 MAX_CHAOS_SECONDS = 7 * 24 * 3600.0
 """Seconds of chaos that are played again."""
-_IN_FILE = re.compile(r"\w+ in ([^,/]+), line \d+: ")
 
 
 class Player(Protocol):
@@ -209,6 +207,6 @@ def own_error(journal: Journal) -> str | None:
         place = journal.header.options.get("place")
         where = f" at {place['file']}:{place['line']}" if isinstance(place, dict) else ""
         return f"This is an error of the test's own Python{where}: {text}"
-    match = _IN_FILE.match(text)
-    name = Path(journal.header.scenario.rpartition(":")[0]).name
-    return f"This is an error of the scenario's own Python: {text}" if match is not None and match[1] == name else None
+    if not of_own_python(journal.end, journal.header.scenario):
+        return None
+    return f"This is an error of the scenario's own Python: {text}"

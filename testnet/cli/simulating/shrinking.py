@@ -13,7 +13,7 @@ from testnet.cli.simulating.reruns import Player
 from testnet.runs.journal_files import journal_file, unless_empty
 from testnet.sweep.players import Players
 from testnet.sweep.shrink import Shrinking, shrink
-from testnet.sweep.verdict import RunVerdict
+from testnet.sweep.verdict import RunVerdict, of_own_python
 from testnet.sweep.workers import Workers
 
 
@@ -41,7 +41,8 @@ class Shrunk:
     journal: Path
     """The journal of the smallest plan's run."""
     smallest: RunVerdict | None = None
-    """The smallest plan; None: the plan did not fail in the same way when it was run again."""
+    """The smallest plan; None: the plan did not fail in the same way when it was run again, or by a mistake in
+    the scenario's own Python, of which there is nothing to shrink."""
     smallest_journal: Path | None = None
     runs: int = 0
     complete: bool = False
@@ -71,6 +72,8 @@ def _shrink_into(
     again = here.play(failure.plan, journal)
     if again.kind != failure.kind:
         return Shrunk(failure, again, journal)
+    if of_own_python(failure, failure.plan.scenario):
+        return Shrunk(failure, again, journal, complete=True)
     shrinking = Shrinking(failure.plan)
     interrupted = False
     try:

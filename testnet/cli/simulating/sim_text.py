@@ -16,10 +16,11 @@ from testnet.cli.simulating.sweeping import Findings
 from testnet.journal.journal import Journal
 from testnet.scenarios.scenario import Plan
 from testnet.sweep.comparison import Difference
-from testnet.sweep.verdict import RunVerdict, kind_of_text
+from testnet.sweep.verdict import RunVerdict, kind_of_text, of_own_python
 
 _LABEL = 11
 """Characters, and a space, in front of each value."""
+_OWN_PYTHON = "This is an error of the scenario's own Python: there is nothing to shrink or to explain."
 _PRINTED_SEEDS = 20
 _PRINTED_CHARACTERS = 400
 """The most characters of a journal's line."""
@@ -100,7 +101,9 @@ def report_run(verdict: RunVerdict, journal: Path, seconds: float, as_json: bool
     field("events", f"{verdict.events:,}")
     whole("hash", verdict.digest)
     whole("journal", str(journal))
-    if not verdict.passed:
+    if of_own_python(verdict, verdict.plan.scenario):
+        field("mend", _OWN_PYTHON)
+    elif not verdict.passed:
         whole("explain", command("explain", journal))
         whole("shrink", command("shrink", journal))
 
@@ -188,6 +191,11 @@ def report_shrunk(shrunk: Shrunk, as_json: bool) -> None:
         return
     field("seed", str(shrunk.failure.plan.seed))
     field(*_result(shrunk.failure))
+    if of_own_python(shrunk.again, shrunk.again.plan.scenario) and shrunk.again.kind == shrunk.failure.kind:
+        field("mend", _OWN_PYTHON)
+        whole("journal", str(shrunk.journal))
+        whole("replay", command("replay", shrunk.journal))
+        return
     if shrunk.smallest is None or shrunk.smallest_journal is None:
         field("again", "Run once more, it did not go wrong in the same way; it was:", *_result(shrunk.again))
         whole("journal", str(shrunk.journal))

@@ -39,6 +39,7 @@ def test_each_kind_of_failure_has_a_journal_that_replays_and_the_rest_is_counted
     (journal,) = [line.split()[1] for line in lines if line.startswith("journal ")]
     assert f"replay      nectar sim replay {journal}" in lines
     assert f"shrink      nectar sim shrink {journal}" in lines
+    assert f"explain     nectar sim explain {journal}" in lines
     (step,) = read_journal_untrusted(folder / journal).header.schedule
     assert step["event"].endswith(f" of {step['node']}")
     assert any(line.startswith("crash\tb.nec\t") for line in lines)

@@ -135,6 +135,20 @@ def test_a_run_that_fails_has_exit_code_1_and_says_what_was_violated(
     assert run(expand(scenario, result["plan"]["seed"]), Programs(), scenario).digest == result["hash"]
 
 
+def test_a_mistake_in_the_scenarios_own_python_is_told_as_such_by_every_command_and_not_shrunk(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    """No command is offered that would refuse the journal."""
+    for words in (("run", own("BREAKS"), "--seed", "3"), ("sweep", own("BREAKS"), "--first", "3", "--seeds", "1")):
+        assert sim(*words) == 1
+        shown = capsys.readouterr().out
+        assert "\nmend        This is an error of the scenario's own Python: there is nothing to shrink" in shown
+        assert "nectar sim explain" not in shown
+        assert "nectar sim shrink" not in shown
+    replayed = next(line.split()[4] for line in shown.splitlines() if line.startswith("replay "))
+    assert sim("replay", replayed) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

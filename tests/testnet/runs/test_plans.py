@@ -14,7 +14,7 @@ from nectar_node.base.errors import BadInput
 from testnet.journal.journal import Header
 from testnet.model.fields import nodes_of
 from testnet.model.lab import PACKAGES
-from testnet.runs.plans import as_read, expand, find_scenario, plan_of, with_faults
+from testnet.runs.plans import as_read, expand, find_scenario, plan_of, ready_scenario, with_faults
 from testnet.scenarios import SCENARIOS
 from testnet.scenarios.scenario import MAX_NODES, Plan
 from tests.testnet.sim.own import FAILS, HERE
@@ -77,6 +77,26 @@ def test_a_scenario_of_ones_own_finds_its_packages_beside_its_file_from_wherever
     for scenario in (found, find_scenario(found.name)):
         nodes = scenario.topology(scenario.nodes)
         assert [node.folders() for node in nodes] == [(own / "poll", PACKAGES / "hello")] * 2
+
+
+def test_a_package_of_ones_own_that_is_not_compiled_is_named_before_anything_runs(tmp_path: Path) -> None:
+    poll = tmp_path / "poll"
+    poll.mkdir()
+    (poll / "manifest.json").write_text(
+        '[{"process_name": "poll", "process_wasm_path": "/poll.wasm", "on_exit": "None", "request_networking": false,'
+        ' "request_capabilities": [], "grant_capabilities": [], "public": true}]'
+    )
+    (tmp_path / "mine.py").write_text(OWN)
+    with pytest.raises(BadInput) as error:
+        ready_scenario(f"{tmp_path / 'mine.py'}:MINE")
+    assert str(error.value) == (
+        f"{poll / 'poll.wasm'}, the code of poll:poll:local, is not there: `nectar build {poll}` compiles it."
+    )
+    (poll / "poll.wasm").write_bytes(b"")
+    assert ready_scenario(f"{tmp_path / 'mine.py'}:MINE").about == "x"
+    (tmp_path / "mine.py").write_text(OWN.replace('"poll", "hello"', '"pol", "hello"'))
+    with pytest.raises(BadInput, match="There is no package 'pol' in "):
+        ready_scenario(f"{tmp_path / 'mine.py'}:MINE")
 
 
 @pytest.mark.parametrize("nodes", [-1, 0, 1, MAX_NODES + 1])

@@ -81,7 +81,7 @@ def test_a_test_replays_from_anywhere_shrinks_to_the_fault_that_matters_and_is_e
     assert [step["kind"] for step in again.header.schedule] == ["partition"]
     assert fails_alike(journal, again)
     explained = nectar("sim", "explain", small, "--runs", "2")
-    assert "the user of one.nec is told Timeout" in explained.out
+    assert "The user of one.nec is told Timeout" in explained.out
     assert "Without this fault the test passes: partition" in explained.out
 
 

@@ -408,6 +408,28 @@ def hello_as(hello: Path, name: str, folder: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps([entry]))
 
 
+def test_a_history_that_cannot_be_explained_is_told_in_words_beside_the_messages(pytester: pytest.Pytester) -> None:
+    source = """
+    from testnet.check import Linearizable, RegisterModel
+
+    def test_fails(sim):
+        sim.boot("one.nec", packages=["hello"])
+        history = sim.history(Linearizable(RegisterModel()), name="the key a")
+        for number in range(9):
+            history.call("one.nec", "write", number).ok()
+        sim.ask("one.nec", "our@hello:hello:sys", {"Greet": "Ada"})
+        history.call("one.nec", "read").ok(5)
+    """
+    result = run(pytester, source)
+    result.assert_outcomes(failed=1)
+    shown = result.stdout.str()
+    assert "All traceback entries are hidden" not in shown
+    told = shown[shown.index("until then:") : shown.index("explain   ")]
+    assert '{"history"' not in told
+    assert re.search(r"operation of one\.nec, unexplained: read\(\) → 5, called at \d", told)
+    assert "one.nec answered: one.nec@hello:hello:sys → one.nec@terminal:terminal:sys" in told
+
+
 def test_a_test_that_fails_by_itself_leaves_its_operations_in_the_journal(pytester: pytest.Pytester) -> None:
     source = """
     from testnet.check import Linearizable, RegisterModel
