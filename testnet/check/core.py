@@ -18,8 +18,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from testnet.check.model import Model
-from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status, exact
-from testnet.check.search import MAX_CONFIGURATIONS, search
+from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status, Value, exact
+from testnet.check.search import MAX_CONFIGURATIONS, AskedSteps, search
 from testnet.check.verdict import VerdictKind
 
 MAX_WORK = 2_000_000
@@ -35,10 +35,12 @@ MOST_IN_WINDOW = 64
 """Operations of the longest window that is tried."""
 
 
-def smallest_core(model: Model, operations: Sequence[Operation]) -> tuple[tuple[Operation, ...], int]:
+def smallest_core(
+    model: Model, operations: Sequence[Operation], furthest: Instant
+) -> tuple[tuple[Operation, ...], int]:
     """Return the fewest of these operations of one object found that no order explains, and how many others were called
-    before the last of them returned."""
-    shrinking = _Shrinking(model, _first_cut(model, operations))
+    before the last of them returned. `furthest` is how far a search has come with them (`SearchEnd`)."""
+    shrinking = _Shrinking(model, _first_cut(model, operations, furthest))
     found = shrinking.of_a_window()
     if found:
         numbers = {each.number for each in found}
@@ -64,6 +66,17 @@ class _Shrinking:
     work: int = 0
     ruling: VerdictKind = VerdictKind.UNDECIDED
     """Of the last search."""
+    _steps: AskedSteps = field(init=False)
+    _softened: dict[int, Operation] = field(init=False)
+    """The operations that may change something, softened, by number."""
+    _arguments: dict[int, frozenset[Value]] = field(init=False)
+    """Their arguments."""
+
+    def __post_init__(self) -> None:
+        changes = [each for each in self.operations if not self.model.is_read(each.name, each.arguments, UNKNOWN)]
+        self._steps = AskedSteps.of(self.model, self.operations)
+        self._softened = {each.number: soften(each) for each in changes}
+        self._arguments = {each.number: frozenset(map(exact, each.arguments)) for each in changes}
 
     def fewest(self, wanted: list[Operation], is_wrong_with: Callable[[Sequence[Operation]], bool]) -> list[Operation]:
         """Return the fewest of these operations found with which the history is still wrong. Mostly the last ones are
@@ -120,12 +133,12 @@ class _Shrinking:
         for each in self.operations:
             if each.number in kept:
                 history.append(each)
-            elif not self.model.is_read(each.name, each.arguments, UNKNOWN):
-                if values.isdisjoint(map(exact, each.arguments)):
+            elif each.number in self._softened:
+                if values.isdisjoint(self._arguments[each.number]):
                     others[each.name] += 1
                     if others[each.name] > most_others:
                         continue
-                history.append(soften(each))
+                history.append(self._softened[each.number])
         return self._is_wrong(history, numbers, limit, again=True)
 
     def makers(self, hard: Sequence[Operation]) -> list[Operation]:
@@ -137,8 +150,8 @@ class _Shrinking:
             for each in self.operations
             if each.status is Status.OK
             and each.number not in numbers
-            and not self.model.is_read(each.name, each.arguments, UNKNOWN)
-            and results.intersection(map(exact, each.arguments))
+            and each.number in self._softened
+            and not results.isdisjoint(self._arguments[each.number])
         ]
 
     def without(self, hard: Sequence[Operation]) -> bool:
@@ -151,7 +164,11 @@ class _Shrinking:
         """Whether the history is wrong if of all but `hard` only `timed` have known times."""
         numbers = {each.number for each in timed}
         kept = {each.number for each in self.hard} | numbers
-        history = [each if each.number in kept else soften(each) for each in self.operations]
+        history = [
+            each if each.number in kept else self._softened[each.number]
+            for each in self.operations
+            if each.number in kept or each.number in self._softened
+        ]
         return self._is_wrong(history, numbers, SHORT_SEARCH, again=True) or self._is_wrong(
             history, numbers, SHORT_SEARCH
         )
@@ -159,7 +176,7 @@ class _Shrinking:
     def _is_wrong(
         self, history: Sequence[Operation], loose: Collection[int], limit: int, *, again: bool = False
     ) -> bool:
-        found = search(self.model, history, limit, again=again, loose=loose)
+        found = search(self.model, history, limit, again=again, loose=loose, steps=self._steps)
         unknown = sum(each.status is Status.UNKNOWN for each in history)
         self.work += found.configurations * (1 + unknown // 4) + len(history)
         self.ruling = found.ruling
@@ -171,16 +188,17 @@ def soften(operation: Operation) -> Operation:
     return replace(operation, status=Status.UNKNOWN, result=UNKNOWN, returned=NEVER)
 
 
-def _first_cut(model: Model, operations: Sequence[Operation]) -> list[Operation]:
-    """Return the history up to the first return with which it is impossible: later ones explain nothing."""
-    returns = sorted(each.returned for each in operations if each.status is Status.OK)
-    low, high = 0, len(returns) - 1
+def _first_cut(model: Model, operations: Sequence[Operation], furthest: Instant) -> list[Operation]:
+    """Return the history up to the first return with which it is impossible: later ones explain nothing. That is none
+    before the furthest that a search came to with the whole, and mostly that one."""
+    returns = sorted(each.returned for each in operations if each.status is Status.OK and each.returned >= furthest)
+    low, high, step = 0, len(returns) - 1, 0
     while low < high:
-        middle = (low + high) // 2
+        middle = min(low + step, (low + high) // 2)
         if search(model, until(operations, returns[middle]), MAX_CONFIGURATIONS).ruling is VerdictKind.VIOLATED:
             high = middle
         else:
-            low = middle + 1
+            low, step = middle + 1, 2 * step + 1
     return until(operations, returns[high])
 
 

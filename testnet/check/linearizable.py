@@ -38,7 +38,7 @@ class Linearizable:
                 continue
             found = search(self.model, those, self.limit)
             if found.ruling is VerdictKind.VIOLATED:
-                core, others = smallest_core(self.model, those)
+                core, others = smallest_core(self.model, those, found.furthest)
                 return _impossible(about, core, others)
             if found.ruling is VerdictKind.UNDECIDED:
                 late.append(f"the {len(those)} operations{about}")

@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from testnet.check.model import WRONG, Model
-from testnet.check.operation import UNKNOWN, Operation, Status, exact
+from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status, exact
 from testnet.check.verdict import VerdictKind
 
 MAX_CONFIGURATIONS = 500_000
@@ -38,6 +38,8 @@ MAX_STATE_BYTES = 64 << 20
 """Bytes of all states that one search has come to."""
 MAX_STATE_BYTES_AGAIN = 64 << 10
 """The same, where operations may happen any number of times: of queues that only grow."""
+MAX_SHARED_BYTES = 8 << 10
+"""The same, of which another search is told."""
 
 _WRONG = -1
 
@@ -49,11 +51,13 @@ class SearchEnd:
     ruling: VerdictKind
     configurations: int
     """How many were looked at."""
+    furthest: Instant = NEVER
+    """The last return that had to come next in any of them: no order of those looked at goes on beyond it."""
 
 
 @dataclass(slots=True)
-class _Steps:
-    """The model, asked once for each step."""
+class AskedSteps:
+    """The model, asked once for each step. Searches for parts of the same operations may share it."""
 
     model: Model
     states: list[Any]
@@ -73,18 +77,36 @@ class _Steps:
     """By the number of a state that is itself the result of reads, as a register's is, the call of the last one."""
     _numbers: dict[Any, int] = field(default_factory=dict)
     _kinds: dict[Any, int] = field(default_factory=dict)
+    _of: dict[tuple[int, bool], int] = field(default_factory=dict)
+    """The kinds of operations by their number, and whether the result is believed."""
+
+    @classmethod
+    def of(cls, model: Model, operations: Iterable[Operation]) -> AskedSteps:
+        """Return what knows no step yet."""
+        values = ((each.arguments, each.result) for each in operations)
+        return cls(model, [model.initial], has_truth=any(exact(each) != each for each in (model.initial, *values)))
+
+    def begin(self, max_bytes: int, results: dict[Any, int]) -> None:
+        """Begin another search, with these results of reads."""
+        self.max_bytes, self.results = max_bytes, results
+        self.read_until = {number: results[state] for number, state in enumerate(self.states) if state in results}
 
     def _exact(self, value: Any) -> Any:
         return exact(value) if self.has_truth else value
 
-    def kind(self, operation: Operation) -> int:
+    def kind(self, operation: Operation, *, is_believed: bool = True) -> int:
         """Return the number of what the operation does: its name, arguments and result."""
-        what = (operation.name, operation.arguments, operation.result)
+        is_believed = is_believed and operation.result is not UNKNOWN
+        known = self._of.get((operation.number, is_believed))
+        if known is not None:
+            return known
+        what = (operation.name, operation.arguments, operation.result if is_believed else UNKNOWN)
         number = self._kinds.setdefault(self._exact(what), len(self.kinds))
         if number == len(self.kinds):
             self.kinds.append(what)
             self.tables.append({})
             self.reads.append(self.model.is_read(*what))
+        self._of[operation.number, is_believed] = number
         return number
 
     def step(self, kind: int, state: int) -> int:
@@ -136,17 +158,20 @@ def search(
     *,
     again: bool = False,
     loose: Collection[int] = (),
+    steps: AskedSteps | None = None,
 ) -> SearchEnd:
     """Say whether there is a linearization of operations of one object. Undecided after `limit` configurations.
 
     Two things explain more: with `again`, operations of unknown outcome may happen any number of times; the operations
-    with the numbers `loose` have happened between their call and their return with any result, or not at all."""
-    values = ((each.arguments, each.result) for each in operations)
-    has_truth = any(exact(each) != each for each in (model.initial, *values))
-    steps = _Steps(model, [model.initial], MAX_STATE_BYTES_AGAIN if again else MAX_STATE_BYTES, has_truth)
+    with the numbers `loose` have happened between their call and their return with any result, or not at all.
+
+    `steps` are those of another search for operations of the same numbers; they may have been softened since. They are
+    of no use once they hold many states."""
+    if steps is None or steps.bytes > MAX_SHARED_BYTES:
+        steps = AskedSteps.of(model, operations)
     known = sorted(
         (
-            replace(each, result=UNKNOWN) if each.number in loose else each
+            each
             for each in operations
             if each.status is Status.OK
             and not (each.number in loose and model.is_read(each.name, each.arguments, UNKNOWN))
@@ -170,17 +195,20 @@ def search(
     call, back = [0] * size, [0] * size
     for place, (_, is_return, number) in enumerate(points):
         (back if is_return else call)[number] = place
-    kind = [steps.kind(each) for each in known]
+    kind = [steps.kind(each, is_believed=each.number not in loose) for each in known]
     groups: dict[int, list[int]] = {}
     for each in unknown:
         # It may come next as soon as nothing has to come before its call.
         groups.setdefault(steps.kind(each), []).append(bisect_left(points, (each.called, 0, -1)))
     may_miss = [each.number in loose for each in known]
-    return _walk(steps, call, back, kind, may_miss, list(groups.items()), limit, again)
+    reads = {steps.kinds[kind[it]][2]: call[it] for it in range(size) if steps.reads[kind[it]]}
+    steps.begin(MAX_STATE_BYTES_AGAIN if again else MAX_STATE_BYTES, reads)
+    ruling, configurations, furthest = _walk(steps, call, back, kind, may_miss, list(groups.items()), limit, again)
+    return SearchEnd(ruling, configurations, points[furthest][0] if furthest < 2 * size else NEVER)
 
 
 def _walk(
-    steps: _Steps,
+    steps: AskedSteps,
     call: list[int],
     back: list[int],
     kind: list[int],
@@ -188,9 +216,10 @@ def _walk(
     groups: list[tuple[int, list[int]]],
     limit: int,
     again: bool,
-) -> SearchEnd:
-    """Try all ways. The operations that have not come yet are a list that is linked in both directions, by their
-    calls."""
+) -> tuple[VerdictKind, int, int]:
+    """Try all ways, and return the ruling, how many configurations were looked at, and the place of the last return
+    that had to come next in any of them. The operations that have not come yet are a list that is linked in both
+    directions, by their calls."""
     size = len(call)
     after, before = [*range(1, size + 1), 0], [size, *range(size)]
     tables, reads, step = steps.tables, steps.reads, steps.step
@@ -204,13 +233,8 @@ def _walk(
     looked_at = count(1)
     may_miss_any = any(may_miss)
     read_until = steps.read_until
-    results = dict[Any, int]()
     due = _due(steps, kind, back)
-    for it in range(size):
-        if reads[kind[it]]:
-            results[steps.kinds[kind[it]][2]] = call[it]
-    steps.results = results
-    number = 0
+    number = furthest = 0
     while True:
         number = next(looked_at)
         ways: list[tuple[int, int]] = []
@@ -233,13 +257,15 @@ def _walk(
             it = after[it]
         first = after[size]
         if first == size:
-            return SearchEnd(VerdictKind.HOLDS, number)
+            return VerdictKind.HOLDS, number, 2 * size
+        if until > furthest:
+            furthest = until
         done >>= first - base
         base = first
         key = (base, done, lost, state)
         if key not in seen:
             if number > limit or steps.bytes > steps.max_bytes:
-                return SearchEnd(VerdictKind.UNDECIDED, number)
+                return VerdictKind.UNDECIDED, number, furthest
             seen.add(key)
             if len(ways) > 1:
                 # What nobody reads any more, first, and what is read longest, last; else what must come first.
@@ -264,7 +290,7 @@ def _walk(
                 taken[frame.group] -= 1
             frames.pop()
         else:
-            return SearchEnd(VerdictKind.VIOLATED, number)
+            return VerdictKind.VIOLATED, number, furthest
         it, state = frame.ways[frame.tried]
         frame.tried += 1
         base, done, lost = frame.base, frame.done, frame.lost
@@ -281,7 +307,7 @@ def _walk(
                 lost += weights[group]
 
 
-def _due(steps: _Steps, kind: list[int], back: list[int]) -> list[int]:
+def _due(steps: AskedSteps, kind: list[int], back: list[int]) -> list[int]:
     """Return for each operation when somebody is told first of what it does, as far as arguments and results say so:
     what is dequeued first was enqueued first. What is told something itself comes before all others."""
     told: dict[Any, int] = {}
@@ -307,7 +333,7 @@ def _weights(groups: Sequence[tuple[int, list[int]]]) -> list[int]:
 
 
 def _add_unknown(
-    frame: _Frame, steps: _Steps, groups: Sequence[tuple[int, list[int]]], taken: Sequence[int], again: bool
+    frame: _Frame, steps: AskedSteps, groups: Sequence[tuple[int, list[int]]], taken: Sequence[int], again: bool
 ) -> None:
     """Add the operations of unknown outcome that may come next and change the state."""
     for place, (kind, calls) in enumerate(groups):

@@ -22,6 +22,7 @@ from testnet.check import (
     Status,
     VerdictKind,
 )
+from testnet.check.core import until
 from testnet.check.search import search
 from tests.testnet.check.histories import by_brute_force, of_a_real_object
 
@@ -53,6 +54,24 @@ def test_short_random_histories_have_the_verdict_of_brute_force(kind: str) -> No
             assert (search(model, found).ruling is VerdictKind.HOLDS) == right, text
             assert bool(Linearizable(model).check(found)) == right, text
     assert seen == {True, False}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_what_had_returned_before_the_furthest_of_a_search_can_be_explained(kind: str) -> None:
+    model, calls = CALLS[kind]
+    many = 0
+    for seed in range(60):
+        chance = Random(f"furthest/{kind}/{seed}")
+        found = of_a_real_object(model, [chance.choice(calls) for _ in range(8)], 3, chance, lost=0.1)
+        found = with_results_swapped(found, chance)
+        end = search(model, found)
+        if end.ruling is VerdictKind.VIOLATED:
+            many += 1
+            for each in found:
+                if each.returned < end.furthest:
+                    so_far = search(model, until(found, each.returned))
+                    assert so_far.ruling is VerdictKind.HOLDS, f"{kind}, seed {seed}, until {each.line()}"
+    assert many
 
 
 def with_results_swapped(found: list[Operation], chance: Random) -> list[Operation]:
