@@ -1,7 +1,7 @@
 """Where a replay stops for people: at a step, at a time, at a log line or a message with certain words.
 
-Messages are seen by a tracer that the recorded node did not have: it asks for nothing, and changes nothing that the
-core does. The bodies of messages are searched whole; of a node that was traced already, their beginnings.
+Messages are seen by a tracer that the recorded node did not have, beside its own if it had one: it asks for nothing,
+and changes nothing that the core does. The bodies of messages are searched whole.
 
 Pure, but for the guests' engine. Tests: tests/nectar_node/recording/test_stops.py.
 """
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from kernel.contract.address import Address
 from kernel.contract.message import Buffer, Envelope, LazyLoadBlob, Reason, Response
-from kernel.router.trace import Tracer, TraceRecord
+from kernel.router.trace import Tracer
 from nectar_node.base.errors import BadInput
 from nectar_node.contract.actions import DriverAction, LogLine, Printed
-from nectar_node.contract.traces import Traced
+from nectar_node.recording.both_tracers import listen
 from nectar_node.recording.replay import NodeReplay, ReplayDifference, time_of
 from nectar_node.recording.segments import TapeEntry
 
@@ -77,11 +77,6 @@ class _Listener(Tracer):
             text = bytes(body[:SHOWN_BYTES]).decode(errors="replace")
             why = f": {reason}" if reason else ""
             self.found = f"{what} from {source} to {target}{why}, {len(body)} bytes: {text}"
-
-    def traced(self, record: TraceRecord) -> None:
-        """Look at a step of a message that the node's own tracer has noted."""
-        what = f"request {record.id}, {record.step.value},"
-        self._hear(what, record.source, record.target, record.beginning, record.reason or "")
 
     def sent(self, envelope: Envelope, now: float) -> None:
         """Look at a request."""
@@ -145,8 +140,7 @@ class StoppingReplay:
         def stops(entry: TapeEntry) -> bool:
             nonlocal why
             step, now = entry.number, time_of(entry)
-            if player.core.kernel.tracer is None:
-                player.core.kernel.tracer = listener
+            listen(player.core.kernel, listener)
             self.step = step
             if event is None:
                 return False
@@ -176,9 +170,6 @@ class StoppingReplay:
                     line = f"{action.source}: {action.text}"
                 elif isinstance(action, Printed):
                     line = action.text
-                elif isinstance(action, Traced):
-                    self._listener.traced(action.record)
-                    continue
                 else:
                     continue
                 if self._words in line:

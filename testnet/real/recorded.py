@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from kernel.router.trace import Tracer
 from nectar_node.contract.actions import DriverAction, LogLine
-from nectar_node.contract.traces import Traced
 from nectar_node.driver.recordings.replaying import find, replay_of
+from nectar_node.recording.both_tracers import listen
 from nectar_node.recording.errors import BadRecording
 from nectar_node.recording.replay import NodeReplay, ReplayDifference
 from nectar_node.recording.ring import nodes_in
@@ -77,15 +77,12 @@ def _replay(node: RecordedNode, collected: list[_Collected]) -> ReplayDifference
 
     def watch(replay: NodeReplay, actions: list[DriverAction]) -> bool:
         offset = replay.start.wall_clock_offset
-        if replay.core.kernel.tracer is None:
-            replay.core.kernel.tracer = tracer
+        listen(replay.core.kernel, tracer)
         while tracer.records:
             record = tracer.records.popleft()
             collected.append(_Collected(record.at + offset, node.name, message(record)))
         for action in actions:
-            if isinstance(action, Traced):  # by the node itself, which had a tracer of its own
-                collected.append(_Collected(action.record.at + offset, node.name, message(action.record)))
-            elif isinstance(action, LogLine):
+            if isinstance(action, LogLine):
                 text = f"log {action.source}: {action.text}"
                 collected.append(_Collected(replay.now + offset, node.name, text))
         if len(collected) > MAX_EVENTS:
@@ -93,7 +90,7 @@ def _replay(node: RecordedNode, collected: list[_Collected]) -> ReplayDifference
         return False
 
     player = replay_of(find(node.folder, node.name, 0), node.key, watch)
-    player.core.kernel.tracer = tracer
+    listen(player.core.kernel, tracer)
     difference = player.run()
     watch(player, [])
     return difference

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -34,6 +35,8 @@ from testnet.report.story import FailureStory, span_of, tell
 
 SCRIPTS = ("items.js", "layout.js", "drawing.js", "overview.js", "details.js", "filters.js", "failure.js", "page.js")
 """The scripts, in the order of their dependencies."""
+_NAMED = 5
+"""Nodes that a title names."""
 MAX_EVENTS = 100_000
 """The most events on a page; of a longer journal, the last ones, which led to its end."""
 
@@ -102,10 +105,19 @@ def _part(name: str) -> str:
     return (files("testnet.report") / "page" / name).read_text(encoding="utf-8")
 
 
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
 def _about(journal: Journal, file: str, left_out: int) -> dict[str, Any]:
     header, end = journal.header, journal.end
+    recorded = header.scenario == RECORDED
+    # One node after the other is replayed: here the first, whose recording is in the first of the folders.
+    node = f" --node {shlex.quote(header.nodes[0])}" if len(header.nodes) > 1 else ""
     return {
         "scenario": header.scenario,
+        "title": f"recordings of {_few(header.nodes)}" if recorded else f"{header.scenario}, seed {header.seed}",
         "seed": str(header.seed),
         "options": [[name, _words(value)] for name, value in header.options.items()],
         "schedule": [*schedule_words(header)],
@@ -113,9 +125,10 @@ def _about(journal: Journal, file: str, left_out: int) -> dict[str, Any]:
         "text": end.text,
         "digest": end.digest,
         "seconds": end.seconds,
+        "clock": "virtual" if header.level == "simulation" and not recorded else "real",
         "events": end.events,
         "leftOut": left_out,
-        "replay": f"nectar {'replay' if header.scenario == RECORDED else 'sim replay'} {shlex.quote(file)}",
+        "replay": f"nectar replay {shlex.quote(file)}{node}" if recorded else f"nectar sim replay {shlex.quote(file)}",
     }
 
 
@@ -168,9 +181,14 @@ def _tables(picture: Picture) -> dict[str, Any]:
         "segments": _table(Segment, picture.segments),
         "remarks": _table(Remark, picture.remarks),
         "bands": _table(Band, picture.bands),
-        "violations": _table(Broken, picture.violations),
+        "violations": _table(Broken, [replace(each, text=_in_a_row(each.text)) for each in picture.violations]),
         "operations": _table(DrawnOperation, picture.operations),
     }
+
+
+def _in_a_row(text: str) -> str:
+    """Return the lines of a text, which a journal has in one line, as one that people read."""
+    return re.sub(r"(?:\\n| )+", " ", text)
 
 
 def _table(kind: type[Any], rows: Sequence[Any]) -> dict[str, Any]:

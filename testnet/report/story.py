@@ -147,7 +147,7 @@ def _told(
         if each.request.id in named.ids:
             yield from _of_arrivals(picture, each, at)
         yield from _repeated(picture, exchanges, each, at, seen)
-    yield from _of_restarts(picture, exchanges, focus, at)
+    yield from _of_restarts(picture, exchanges, focus, at, {id(each) for each in chosen})
     last = [each for each in exchanges if each.answer is not None and each.request.source.endswith(USER)]
     last = [each for each in last if not is_helper(each)] or [each for each in last if not is_of_healing(each)]
     if last:
@@ -252,14 +252,17 @@ def _repeated(
         yield Sentence(max(takings), f"{text}{more}.", (*each.request.lines, *other.request.lines), each.request.root)
 
 
-def _of_restarts(picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], at: float) -> Iterator[Sentence]:
-    """Tell of crashes of nodes that the failure is about, and of the last thing that was answered there before."""
+def _of_restarts(
+    picture: Picture, exchanges: Sequence[ToldRequest], focus: set[str], at: float, told: set[int]
+) -> Iterator[Sentence]:
+    """Tell of crashes of nodes that the failure is about, and of the last thing that was answered there before, unless
+    it is told."""
     nodes = {node_of(address) for address in focus}
     lives = [each for each in picture.remarks if each.kind == "life" and each.at <= at and each.node in nodes]
     crashes = [each for each in lives if each.text.startswith("crashes")]
     for crash in crashes[-_NEAR:]:
         before = [each for each in exchanges if _was_answered_at(each, crash.node, crash.at) and not is_helper(each)]
-        if before:
+        if before and id(before[-1]) not in told:
             last = before[-1]
             assert last.answer is not None
             text = f"{_who(last.request.target)} answers {_body(last.answer)} to {_body(last.request)}."

@@ -112,6 +112,8 @@ def words_of(findings: Trials, bands: Sequence[Band], what: str) -> list[str]:
         return [f"Run once more, the {what} does not fail in the same way: what it needed cannot be said."]
     if findings.without:
         return [f"Without any fault the {what} fails in the same way."]
+    if not findings.needed and not findings.complete:
+        return [f"Run once more, the {what} fails in the same way. More was not tried: see --runs."]
     if not findings.needed:
         return [f"The {what} fails whenever it is run: it asks for no fault."]
     said = []
@@ -124,10 +126,8 @@ def words_of(findings: Trials, bands: Sequence[Band], what: str) -> list[str]:
         said.append(f"Without this fault the {what} passes: {name}.")
         begins = each.fault.at if band is None else band.begins
         if each.passes:
-            said.append(
-                f"It passes too if that fault ends at {begins + each.passes:.1f} s; it fails if it ends at "
-                f"{begins + (each.fails or 0.0):.1f} s."
-            )
+            passes, fails = _apart(begins + each.passes, begins + (each.fails or 0.0))
+            said.append(f"It passes too if that fault ends at {passes} s; it fails if it ends at {fails} s.")
         elif each.fails is not None and each.fails < (each.fault.held or 0.0):
             said.append(f"That fault need not hold longer than {each.fails:.2f} s.")
     if len(findings.needed) > 1 and not any(each.needed for each in findings.needed):
@@ -135,6 +135,12 @@ def words_of(findings: Trials, bands: Sequence[Band], what: str) -> list[str]:
     if not findings.complete:
         said.append("More was not tried: see --runs.")
     return said
+
+
+def _apart(one: float, other: float) -> tuple[str, str]:
+    """Return two times with as many digits as tell them apart."""
+    digits = next((each for each in (1, 2) if round(one, each) != round(other, each)), 3)
+    return f"{one:.{digits}f}", f"{other:.{digits}f}"
 
 
 def _near(band: Band, each: Needed, bands: Sequence[Band]) -> bool:

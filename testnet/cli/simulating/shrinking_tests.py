@@ -20,7 +20,7 @@ from testnet.sweep.shrink import SHORTEST, minimal
 
 MAX_REQUESTS = 1_000
 """The first requests of a test, of which each may be left out."""
-_TIMES = ("kind", "at", "until")
+_TIMES = ("kind", "at", "until", "event")
 
 T = TypeVar("T")
 

@@ -288,12 +288,12 @@ function livesOf() {
 }
 
 function showAbout({ about }) {
-  document.title = `${about.scenario}, seed ${about.seed}`;
-  byId("scenario").textContent = `${about.scenario}, seed ${about.seed}`;
+  document.title = about.title;
+  byId("scenario").textContent = about.title;
   byId("result").textContent = about.result;
   byId("result").classList.toggle("passed", about.result === "passed");
   const left = about.leftOut ? `; the first ${about.leftOut} events are left out here` : "";
-  byId("facts").textContent = `${NODES.length} nodes, ${span(about.seconds)} of virtual time, ${about.events} events${left}`;
+  byId("facts").textContent = `${NODES.length} nodes, ${span(about.seconds)} of ${about.clock} time, ${about.events} events${left}`;
   byId("replay").querySelector("code").textContent = about.replay;
   byId("replay").querySelector("button").addEventListener("click", () => copyReplay(about.replay));
   const list = byId("about").querySelector("dl");

@@ -18,18 +18,22 @@ ONE, TWO = "one.nec", "two.nec"
 
 
 def test_a_message_is_seen_on_both_nodes_in_the_order_of_time(tmp_path: Path) -> None:
+    """Whatever the nodes follow themselves: one sends a share of its traces to a collector, one writes all."""
     record = tmp_path / "recordings"
     record.mkdir(mode=0o700)
     with LocalTestnet(tmp_path / "net") as network:
         network.add(REGISTRAR_NAME, BootOptions(packages=()))
-        network.boot({name: BootOptions(record=record, trace=name == TWO) for name in (ONE, TWO)})
+        traced = BootOptions(record=record, otlp="http://127.0.0.1:9", otlp_sample=0.0)
+        network.boot({ONE: traced, TWO: BootOptions(record=record, trace=True)})
         assert network.message(ONE, f"{TWO}@echo:echo:sys", "are you there")["body"] == "are you there"
     page = tmp_path / "page.html"
     done = nectar("sim", "report", record, "-o", page, folder=network.folder)
     assert done.code == 0, done.err
     text = page.read_text()
     assert "are you there" in text
-    assert f"nectar replay {record}" in text
+    assert f'"nectar replay {record} --node {ONE}"' in text
+    assert f'"recordings of {ONE}, {TWO}"' in text
+    assert '"clock":"real"' in text
     assert "nectar sim replay" not in text
     for name in (ONE, TWO):
         stopped = nectar("replay", record, "--node", name, "--until", "are you there", folder=network.folder)

@@ -67,6 +67,11 @@ def test_the_page_of_a_real_run_has_all_of_its_events(journal: Journal) -> None:
     assert all(re.match(r'fault .*"ends"|message {"step":"handed over"', text) for text in texts), (SEED, texts[:3])
 
 
+def test_a_violation_of_several_lines_is_one_line_beside_the_messages() -> None:
+    journal = small((2.0, "-", r"violation assert 2 == 1\n  \n  Differing items:\n  2 != 1"))
+    assert data_of(render(journal))["violations"]["rows"][0][1] == "assert 2 == 1 Differing items: 2 != 1"
+
+
 def test_a_schedule_is_told_in_words() -> None:
     partition = {"kind": "partition", "between": ["a.nec", "b.nec"], "at": 3.2, "until": 4.0}
     schedule = (partition, {"kind": "crash", "node": "a.nec", "at": 5})

@@ -152,3 +152,18 @@ def test_a_request_that_came_twice_or_from_nobody_is_told_as_such() -> None:
     assert "The same request has come to greet on b.nec at 1.100 s and at 1.300 s." in told(twice)
     nobody = failed(*taken(1.1, 7777), text="G3: b.nec took request 7777, who never sent it")
     assert any(each.startswith("Nobody was seen to send this") for each in told(nobody))
+
+
+def test_a_node_that_crashes_after_its_answer_is_told_with_that_answer_once() -> None:
+    journal = failed(
+        step(1.0, "a.nec", "sent", source=USER, beginning='"Cast"'),
+        step(1.1, "b.nec", "sent", source=USER, beginning='"Cast"'),
+        step(1.1, "b.nec", "handed over", source=USER, beginning='"Cast"'),
+        step(1.1, "b.nec", "answered", target=USER, beginning='{"Votes":1}'),
+        (1.2, "b.nec", "crashes"),
+        step(2.0, "a.nec", "failed", source=USER, beginning='"Cast"', reason="connection lost"),
+        (3.0, "b.nec", "boots"),
+    )
+    said = told(journal)
+    assert "b.nec crashes, and boots again at 3.000 s." in said
+    assert len([each for each in said if 'answers {"Votes":1}' in each]) == 1
