@@ -69,7 +69,9 @@ def test_a_node_that_is_lost_comes_back_from_another_node(
     said("backup", "run", "--node", LOST, *where)
     said("backup", "verify", "vault", "--node", LOST, *where)
     said("backup", "run", "--node", LOST, *where)
-    assert "complete copy 2" in said("backup", "status", "--node", LOST, *where)
+    told_of = said("backup", "status", "--node", LOST, *where)  # on a busy machine the node has made one by itself, too
+    assert "vault: complete copy" in told_of
+    assert "nothing waits" in told_of
     said("backup", "prune", "vault", "--keep", "1", "--days", "0", "--node", LOST, *where)
     (row,) = told("backup", "keeps", "--node", KEEPER)["keeps"]
     kept = {path: path.read_bytes() for path in network.place(KEEPER).kept.rglob("*") if path.is_file()}
