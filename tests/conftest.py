@@ -57,6 +57,8 @@ LONGEST = (
     "levels/test_nothing_is_left.py",
     "mutants/test_real_nodes.py",
     "failures/test_on_sockets.py",
+    "testnet/cli/test_simulation_page.py",
+    "testnet/web/test_watch_web.py",
 )
 """Files that take long, of which some have few tests: they begin first, so that at the end
 nobody waits for one. Those with real nodes stand between others, so that not all of them start nodes at once."""

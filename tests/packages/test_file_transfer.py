@@ -331,7 +331,8 @@ def test_nodes_that_are_named_as_before_are_those_from_whom_files_are_accepted(i
 
 
 def test_another_node_has_no_say_in_it(inbox: InboxLab) -> None:
-    for body in ("GetPolicy", "Offers", {"Policy": {}}, {"Accept": {"id": "1"}}):
+    bodies: tuple[object, ...] = ("GetPolicy", "Offers", {"Policy": {}}, {"Accept": {"id": "1"}})
+    for body in bodies:
         answer = inbox.lab.ask(f"{RECEIVER}@file_transfer:file_transfer:sys", body, where=EVIL)
         assert answer == {"Err": "only the user of this node may ask this"}, body
 

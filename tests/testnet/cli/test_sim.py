@@ -40,7 +40,7 @@ from tests.waiting import until
 def _failing() -> Iterator[str]:
     for seed in count():
         plan = expand(FAILS, seed)
-        if fails(plan) and len(plan.schedule) > 2 and len(plan.options["numbers"]) > 2:
+        if fails(plan) and len(plan.schedule) > 1 and len(plan.options["numbers"]) > 1:
             yield str(seed)
 
 

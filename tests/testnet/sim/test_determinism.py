@@ -69,7 +69,7 @@ def test_there_are_faults_in_what_is_compared(name: str) -> None:
     assert len(faults) >= 2 * len(plan(name).schedule) >= 4
 
 
-@pytest.mark.parametrize("name", HASH_SEEDS)
+@pytest.mark.parametrize("name", sample(sorted(HASH_SEEDS, key=LARGEST.__eq__)))
 def test_another_process_with_other_hashes_gives_the_same_journal(tmp_path: Path, name: str) -> None:
     command = [sys.executable, "-P", "-m", "nectar_node", "sim", "run", name, "--seed", str(SEED), "--json"]
     nodes = ["--nodes", str(len(plan(name).nodes))]
