@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+from nectar_node.base.errors import BadInput
 from testnet.check.operation import NEVER, UNKNOWN, Instant, Operation, Status, Value, frozen
 from testnet.check.verdict import Guarantee, Verdict, VerdictKind, undecided
 
 MAX_OPERATIONS = 100_000
 """Operations that one history keeps; one with more is not decided."""
+_SHOWN = 80
+"""Characters that are shown of what is no promise."""
 MAX_DRAWN = 2_000
 """Operations of one history that a journal gets, those of a violation first."""
 MOST_NAMED = 6
@@ -214,7 +217,11 @@ class Histories:
     """Histories that have been judged; each is once."""
 
     def open(self, promises: tuple[Guarantee, ...], name: str) -> OperationHistory:
-        """Return a new history, which is checked at the end of the run."""
+        """Return a new history, which is checked at the end of the run; raises BadInput for what is no promise."""
+        for each in promises:
+            if isinstance(each, type) or not callable(getattr(each, "check", None)):
+                wanted = "Linearizable(RegisterModel()) or ReadYourWrites()"
+                raise BadInput(f"{repr(each)[:_SHOWN]} is no promise of a history, such as {wanted}.")
         found = OperationHistory(self.clock, promises, name or f"history {len(self.all) + 1}")
         self.all.append(found)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from nectar_node.base.errors import BadInput
 from testnet.check.core import smallest_core
 from testnet.check.model import Model
 from testnet.check.operation import Operation, Status, exact, text_of
@@ -24,6 +25,10 @@ class Linearizable:
     limit: int = MAX_CONFIGURATIONS
     """Configurations of one object after which the search ends undecided."""
     name: str = "linearizable"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, type) or not isinstance(self.model, Model):
+            raise BadInput(f"{repr(self.model)[:80]} is no model: Linearizable takes one, such as RegisterModel().")
 
     def check(self, operations: Sequence[Operation], calm: float | None = None) -> Verdict:
         """Check the operations of each key apart."""

@@ -20,6 +20,7 @@ from nectar_node.base.errors import BadInput
 from testnet.journal.journal import NOBODY, OF_A_TEST, digest, line_of, time_of
 from testnet.model.invariants import Violation
 from testnet.model.lab import Level, OutOfTime
+from testnet.model.rule import NotAtThisLevel
 from testnet.scenarios.scenario import Plan
 from testnet.sim.run import BROKEN, PASSED, VIOLATED, Result
 from testnet.testing.networks import LabRun
@@ -226,7 +227,7 @@ _OF_THE_PROJECT = tuple(f"{Path(each.__path__[0])}/" for each in (kernel, net, n
 
 def _is_of_the_test_itself(error: BaseException) -> bool:
     """Return whether an error is a mistake in the test's own Python, and says nothing of what it tests."""
-    if isinstance(error, BadInput):
+    if isinstance(error, (BadInput, NotAtThisLevel)):
         return True
     if isinstance(error, (AssertionError, Violation, OutOfTime)) or not isinstance(error, Exception):
         return False

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from testnet.check import UNKNOWN, CounterModel, DidNotHappen, Linearizable, RegisterModel, Status
-from testnet.check.history import OperationHistory
+from nectar_node.base.errors import BadInput
+from testnet.check import UNKNOWN, CounterModel, DidNotHappen, Linearizable, ReadYourWrites, RegisterModel, Status
+from testnet.check.history import Histories, OperationHistory
 from testnet.faults.crash import Crash
 from testnet.faults.partition import Partition
 from testnet.model.invariants import Violation
@@ -92,6 +93,15 @@ def test_a_request_that_ended_before_it_is_followed_overlaps_with_what_ended_sin
         ("read", 1.0, 2.0),
         ("write", 1.5, 1.6),
     ]
+
+
+@pytest.mark.parametrize("wrong", ["linearizable", RegisterModel(), Linearizable, ReadYourWrites])
+def test_what_is_no_promise_is_refused_when_the_history_is_opened(wrong: Any) -> None:
+    with pytest.raises(BadInput, match=r"is no promise of a history, such as Linearizable\(RegisterModel\(\)\)"):
+        Histories(lambda: 0.0, lambda *_: None).open((wrong,), "")
+    with pytest.raises(BadInput, match=r"is no model: Linearizable takes one, such as RegisterModel\(\)\."):
+        no_model: Any = RegisterModel if isinstance(wrong, RegisterModel) else wrong
+        Linearizable(no_model)
 
 
 def test_a_helper_is_an_operation_with_its_outcome() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import testnet.faults
 from nectar_node.contract.config import module_cache
 from testnet.faults import FAULTS, IN_SIMULATIONS_ONLY
 from testnet.faults.catalogue import make, parameter_names
@@ -101,3 +102,10 @@ def test_the_code_of_the_page_does_as_it_says(tmp_path: Path) -> None:
             timeout=120,
         )
         assert (ran.stdout, ran.stderr) == (printed[number], "")
+
+
+def test_the_page_says_which_classes_have_another_name_than_their_kind() -> None:
+    others = {kind: each.__name__ for kind, each in FAULTS.items() if kind.title().replace("_", "") != each.__name__}
+    assert len(others) == 3
+    assert all(f"`{kind}` is `{name}`" in TABLE for kind, name in others.items())
+    assert all(getattr(testnet.faults, each.__name__) is each for each in FAULTS.values())
