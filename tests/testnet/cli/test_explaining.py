@@ -38,7 +38,7 @@ def test_nothing_is_said_of_faults_that_no_run_has_tried() -> None:
     """A run with a fault, and as many runs as it takes to see it fail once more."""
 
     class Fails:
-        faults = (HeldFault(0, 0.1, 8.0),)
+        faults: tuple[HeldFault, ...] = (HeldFault(0, 0.1, 8.0),)
 
         def fails(self, faults: Sequence[HeldFault]) -> bool:
             return True
