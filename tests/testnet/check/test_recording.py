@@ -100,6 +100,7 @@ def test_what_is_no_promise_is_refused_when_the_history_is_opened(wrong: Any) ->
     no_model: Any = RegisterModel if isinstance(wrong, RegisterModel) else wrong
     with pytest.raises(BadInput, match=r"is no promise of a history, such as Linearizable\(RegisterModel\(\)\)"):
         Histories(lambda: 0.0, lambda *_: None).open((wrong,), "")
+    no_model: Any = RegisterModel if isinstance(wrong, RegisterModel) else wrong
     with pytest.raises(BadInput, match=r"is no model: Linearizable takes one, such as RegisterModel\(\)\."):
         Linearizable(no_model)
 
