@@ -262,7 +262,9 @@ class PackageLab:
 
     @_plainly
     def rest(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Let so much time pass; raises BadInput for less than none."""
+        if not seconds >= 0:
+            raise BadInput(f"rest takes the seconds that are to pass, and not {seconds}.")
         self.lab.rest(seconds)
 
     @_plainly

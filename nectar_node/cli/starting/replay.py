@@ -59,7 +59,8 @@ def replay(
         return 0 if stopping.difference is None else 1
     if until and stop is not None and not as_json:
         output.say(f"Before step #{stop.step}, {stop.seconds:.6f} s after the boot: {stop.why}.")
-    if stop is None and stopping.difference is None and (stop_at or until):
+    missed = stop is None and stopping.difference is None and bool(stop_at or until)
+    if missed:
         output.complain(f"There is nothing of the kind in the recording: {stop_at or until}")
     player, difference = stopping.player, stopping.difference
     took, seconds = time.perf_counter() - began, player.now - player.first
@@ -86,7 +87,7 @@ def replay(
             f"{difference.now:.3f} s after the boot.\n  recorded: {difference.recorded}\n  replayed: "
             f"{difference.replayed}"
         )
-    return 0 if difference is None else 1
+    return 0 if difference is None and not missed else 1
 
 
 def _export(found: Any, key: bytes, file: Path) -> int:

@@ -110,6 +110,7 @@ def test_a_package_is_a_folder_beside_the_test_or_where_pytest_was_started(
         ('(sim.boot("a.nec"), sim.crash("b.nec"))', "There is no node 'b.nec'; there are a.nec."),
         ('(sim.boot("a.nec"), sim.ask("a.nec", "hello", 1))', "'hello' is not an address: * such as two.nec@counter:*"),
         ('(sim.boot("a.nec"), sim.ask("a.nec", "our@a:a:sys", {1}))', "*a value that JSON can say: *set*"),
+        ("sim.rest(-1)", "rest takes the seconds that are to pass, and not -1."),
         ("sim.inject(Crash('x.nec'))", "There is no node 'x.nec'; none was booted yet."),
     ],
 )

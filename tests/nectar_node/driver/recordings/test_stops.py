@@ -103,6 +103,12 @@ def test_the_command_stops_and_answers_what_it_is_asked_as_json(recording: Recor
     assert "Traceback" not in done.err
 
 
+def test_a_command_that_finds_nothing_to_stop_at_says_so_and_fails(recording: Recording) -> None:
+    words = ("replay", str(recording.folder), "--node", RECEIVES, "--break", "no such words")
+    done = nectar(*words, folder=recording.network)
+    assert (done.code, "There is nothing of the kind in the recording: no such words" in done.err) == (1, True)
+
+
 def test_errors_name_the_command_that_replays_to_the_message(network: LocalTestnet, tmp_path: Path) -> None:
     name = "recorded-c.nec"
     network.add(name, BootOptions(record=tmp_path))
