@@ -44,7 +44,8 @@ test-languages: $(READY) ## run the tests of processes in all languages, whose c
 
 .PHONY: conformance-languages
 conformance-languages: $(READY) ## the conformance tests with probes in Python and JavaScript (ARGS=… goes to pytest)
-	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance -m 'languages and not long' --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@# Each test has a copy of a probe with its interpreter: all of them together would take ten gigabytes.
+	@$(RUN) -m pytest -p tests.languages.conformance tests/conformance -m 'languages and not long' -o tmp_path_retention_policy=failed --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 .PHONY: screenshots
 screenshots: $(READY) ## the same, and take the pictures of the docs anew
