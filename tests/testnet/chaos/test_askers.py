@@ -118,7 +118,9 @@ def test_a_node_that_has_asked_nobody_when_nothing_is_to_begin_asks_once_all_the
 
 
 def test_a_witness_that_runs_though_its_node_died_before_it_said_so_ends_with_the_run(tmp_path: Path) -> None:
-    stage = ChaosContext(LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0))
+    stage = ChaosContext(
+        LocalNetwork(make_network(tmp_path)), NODES, 1, tmp_path, ChaosReport(1, NODES, 60.0), ends_within=0.0
+    )
     stage.finishing.set()
     witness, asked_for = FakeWitness(lambda run: {"Report": _report({**ROW, "timeout": 6, "run": run})}), list[str]()
 
