@@ -97,7 +97,6 @@ def test_a_request_that_ended_before_it_is_followed_overlaps_with_what_ended_sin
 
 @pytest.mark.parametrize("wrong", ["linearizable", RegisterModel(), Linearizable, ReadYourWrites])
 def test_what_is_no_promise_is_refused_when_the_history_is_opened(wrong: Any) -> None:
-    no_model: Any = RegisterModel if isinstance(wrong, RegisterModel) else wrong
     with pytest.raises(BadInput, match=r"is no promise of a history, such as Linearizable\(RegisterModel\(\)\)"):
         Histories(lambda: 0.0, lambda *_: None).open((wrong,), "")
     no_model: Any = RegisterModel if isinstance(wrong, RegisterModel) else wrong
